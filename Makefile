@@ -1,0 +1,39 @@
+# Two commands do everything on a fresh machine with Python 3.11 or later: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: setup demo test build sample audit lint lock environment clean
+
+setup: $(VENV)/.done  ## .venv from the lock
+
+$(VENV)/.done: requirements.lock pyproject.toml scripts/setup.sh
+	PYTHON=$(PYTHON) sh scripts/setup.sh $(VENV)
+	@touch $@
+
+demo: setup  ## the sample class, graded in a scratch copy: scores, feedback, PDFs
+	$(BIN)/python scripts/demo.py
+
+test: setup  ## the test suite
+	$(BIN)/python -m pytest
+
+build: setup  ## every assignment: source/ to release/, references recorded
+	$(BIN)/course build
+
+sample: setup  ## submitted/, autograded/, feedback/ and gradebook.db of the sample class, made anew
+	$(BIN)/python scripts/make_sample.py
+
+audit: setup  ## the fairness report of every assignment
+	for a in source/*/; do $(BIN)/course audit $$(basename $$a) || exit 1; done
+
+lint: setup  ## what pre-commit checks, without git hooks
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+lock: setup  ## requirements.lock and environment.yml from pyproject.toml
+	uv pip compile -q pyproject.toml --group dev --all-extras --generate-hashes --universal --python-version 3.11 \
+		--custom-compile-command "make lock" -o requirements.lock
+	$(BIN)/python scripts/make_environment.py
+
+clean:  ## what the commands above made, except the sample class
+	rm -rf $(VENV) .demo .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,148 @@
+"""A course directory: where things are, its configuration, and nbgrader's converters set up for it."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.api import Gradebook
+from sqlalchemy.exc import SAWarning
+from traitlets.config import Config, LoggingConfigurable, PyFileConfigLoader
+
+from dlcourse.errors import CourseError
+
+# nbgrader adds a submission's rows one by one and SQLAlchemy warns of it at each; nothing a user could act on.
+warnings.filterwarnings("ignore", category=SAWarning, message="Object of type .* not in session")
+
+CONFIG_NAME = "nbgrader_config.py"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]*\Z")
+
+T = TypeVar("T", bound=LoggingConfigurable)
+
+
+def readable_name(name: str) -> bool:
+    """Whether a folder name can be a student or an assignment: letters, digits and ``_.@+-``, not hidden."""
+    return bool(_NAME.match(name)) and len(name) <= 128
+
+
+class Course:
+    """One course directory.
+
+    Args:
+        root: the directory that holds ``nbgrader_config.py``.
+
+    Raises:
+        CourseError: there is no configuration, or it does not load.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        path = self.root / CONFIG_NAME
+        if not path.is_file():
+            raise CourseError(
+                f"{self.root} is not a course directory: it has no {CONFIG_NAME}. "
+                "Change to one, or make one with `course new DIR`."
+            )
+        try:
+            self.config: Config = PyFileConfigLoader(path.name, path=str(self.root)).load_config()
+        except Exception as error:
+            raise CourseError(f"{path} does not load: {error}") from error
+        # nbgrader starts `alembic` by name; it lies beside this Python, also when no environment is activated.
+        beside = str(Path(sys.executable).parent)
+        if beside not in os.environ.get("PATH", "").split(os.pathsep):
+            os.environ["PATH"] = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
+        self.config.CourseDirectory.root = str(self.root)
+        # Quiet by default: what a person needs to know is said by the commands themselves.
+        self.log = logging.getLogger("dlcourse.nbgrader")
+        if not self.log.handlers:
+            self.log.addHandler(logging.NullHandler())
+            self.log.propagate = False
+
+    def directory(self, **options: Any) -> CourseDirectory:
+        """nbgrader's own view of this directory, for one assignment, student or notebook."""
+        return CourseDirectory(config=self.config, **options)
+
+    def path(self, step: str, assignment: str, student: str = ".") -> Path:
+        """The folder of one assignment in a step: source, release, submitted, autograded or feedback."""
+        course = self.directory()
+        return Path(course.format_path(getattr(course, f"{step}_directory"), student, assignment))
+
+    @property
+    def db_url(self) -> str:
+        """The gradebook's database address."""
+        return self.directory().db_url
+
+    def gradebook(self) -> Gradebook:
+        """Open the gradebook; use it as a context manager."""
+        return Gradebook(self.db_url, self.directory().course_id)
+
+    def converter(self, kind: type[T], assignment: str, student: str = ".", **options: Any) -> T:
+        """One of nbgrader's converters, with this course's configuration, for one assignment and student."""
+        directory = self.directory(assignment_id=assignment, student_id=student)
+        converter = kind(coursedir=directory, config=self.config, **options)
+        converter.log = self.log
+        return converter
+
+    @contextmanager
+    def errors(self) -> Iterator[list[str]]:
+        """Collect what nbgrader logs as errors while the block runs."""
+        collected: list[str] = []
+        handler = _Collector(collected)
+        self.log.addHandler(handler)
+        try:
+            yield collected
+        finally:
+            self.log.removeHandler(handler)
+
+    def assignments(self) -> list[str]:
+        """The assignments that have a folder with notebooks in ``source/``."""
+        source = self.path("source", ".")
+        return sorted(p.name for p in source.glob("*") if readable_name(p.name) and any(p.glob("*.ipynb")))
+
+    def notebooks(self, assignment: str) -> list[str]:
+        """The names, without suffix, of an assignment's notebooks.
+
+        Raises:
+            CourseError: the assignment is unknown.
+        """
+        found = self.assignments()
+        if assignment not in found:
+            raise CourseError(f"There is no assignment {assignment!r} in {self.path('source', '.')}. {suggest(assignment, found)}")
+        return sorted(p.stem for p in self.path("source", assignment).glob("*.ipynb"))
+
+    def students(self, assignment: str) -> tuple[list[str], list[str]]:
+        """Students with a folder for this assignment, and folder names that cannot be students."""
+        base = Path(self.directory().format_path(self.directory().submitted_directory, ".", "."))
+        folders = sorted(p.name for p in base.glob("*") if (p / assignment).is_dir())
+        return [n for n in folders if readable_name(n)], [n for n in folders if not readable_name(n)]
+
+
+class _Collector(logging.Handler):
+    """Keeps the last line of each error record: of a traceback, the exception."""
+
+    def __init__(self, collected: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self.collected = collected
+
+    def emit(self, record: logging.LogRecord) -> None:
+        lines = [line for line in record.getMessage().splitlines() if line.strip()]
+        if lines and lines[-1] not in self.collected:
+            self.collected.append(lines[-1])
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """One sentence that names what there is, closest first."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"There are: {', '.join(known[:20])}." if known else "There are none."

@@ -1,0 +1,76 @@
+"""The feedback page: score per question, checks with how far off, and the learner's executed cells.
+
+The page is made from untrusted input. Text is escaped, markdown is rendered without HTML, outputs are shown as text or
+as pictures, and a content security policy forbids scripts and every load from elsewhere.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from nbconvert.exporters import Exporter
+from nbconvert.exporters.exporter import ResourcesDict
+from nbformat import NotebookNode
+
+from dlcourse.feedback.cells import show_cells
+from dlcourse.feedback.markdown import render
+
+_WORDS = {
+    "unreadable": "the file could not be read as a notebook",
+    "not_submitted": "no notebook was handed in",
+    "memory": "out of memory",
+    "timeout": "out of time",
+    "kernel_died": "the kernel died",
+    "error": "an error was raised",
+    "missing": "no answer",
+    "wrong": "a wrong value",
+}
+
+
+class FeedbackExporter(Exporter):
+    """Renders an autograded notebook, with the gradebook's scores in it, as one self-contained HTML page."""
+
+    def _file_extension_default(self) -> str:
+        return ".html"
+
+    output_mimetype = "text/html"
+
+    def from_notebook_node(
+        self, nb: NotebookNode, resources: ResourcesDict | dict[str, Any] | None = None, **kw: Any
+    ) -> tuple[str, ResourcesDict]:
+        nb, resources = super().from_notebook_node(nb, resources, **kw)
+        graded = resources.get("nbgrader", {})
+        cells = show_cells(nb)
+        page = _environment().get_template("page.html.j2")
+        html = page.render(
+            title=_title(nb) or graded.get("notebook", "Feedback"),
+            student=graded.get("student", ""),
+            assignment=graded.get("assignment", ""),
+            score=graded.get("score"),
+            max_score=graded.get("max_score"),
+            late_penalty=graded.get("late_penalty", 0),
+            about=nb.metadata.get("dlcourse", {}),
+            questions=[cell for cell in cells if cell.graded],
+            cells=cells,
+            words=_WORDS,
+        )
+        return html, resources
+
+
+def _title(nb: NotebookNode) -> str:
+    for cell in nb.cells:
+        if cell.cell_type == "markdown":
+            for line in cell.source.split("\n"):
+                if line.startswith("# "):
+                    return line[2:].strip()
+    return ""
+
+
+def _environment() -> jinja2.Environment:
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["markdown"] = render
+    environment.filters["points"] = lambda value: f"{value:.2f}".rstrip("0").rstrip(".")
+    return environment

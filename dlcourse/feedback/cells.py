@@ -1,0 +1,127 @@
+"""Reduce an autograded notebook to what its feedback page shows: no hidden tests, outputs capped, pictures and text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+from nbformat import NotebookNode
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from dlcourse.grading.key import BEGIN_HIDDEN, END_HIDDEN, is_test
+
+MAX_LINES = 60  # of one output; head and tail are kept
+MAX_COLUMNS = 400  # of one line
+MAX_OUTPUTS = 30  # of one cell
+MAX_PICTURE = 3 * 2**20  # characters of base64
+_ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
+_HEADING = re.compile(r"^##? (.*?)(?: \[[^\]]*\])?$", re.MULTILINE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+\Z")
+
+
+@dataclass
+class Output:
+    """One output: a picture as a data address, or text."""
+
+    picture: str = ""
+    text: str = ""
+    error: bool = False
+
+
+@dataclass
+class Shown:
+    """One cell of the page; ``graded`` cells carry a score, None while they wait for manual grading."""
+
+    kind: str
+    source: str
+    highlighted: Markup = Markup("")
+    question: str = ""
+    grade_id: str = ""
+    graded: bool = False
+    score: float | None = None
+    max_score: float = 0.0
+    cause: str | None = None
+    comment: str = ""
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    outputs: list[Output] = field(default_factory=list)
+    attachments: dict[str, Any] = field(default_factory=dict)
+
+
+def show_cells(nb: NotebookNode) -> list[Shown]:
+    """The cells of a page in order; each graded one belongs to the heading above it."""
+    shown, heading = [], ""
+    for cell in nb.cells:
+        if cell.cell_type == "markdown" and (found := _HEADING.findall(cell.source)):
+            heading = found[-1]
+        shown.append(_show(cell, heading))
+    return shown
+
+
+def _show(cell: NotebookNode, heading: str) -> Shown:
+    nbgrader, verdict = cell.metadata.get("nbgrader", {}), cell.metadata.get("dlcourse", {})
+    source = without_hidden(cell.source)
+    result = Shown(cell.cell_type, source, attachments=cell.get("attachments", {}))
+    if cell.cell_type == "code":
+        result.highlighted = Markup(highlight(source, PythonLexer(), HtmlFormatter(nowrap=True)))
+    result.comment = nbgrader.get("comment") or ""
+    if nbgrader.get("grade"):
+        result.question, result.grade_id, result.graded = heading, nbgrader.grade_id, True
+        result.max_score = float(nbgrader.get("points") or 0)
+        result.cause, result.checks = verdict.get("cause"), list(verdict.get("checks", []))
+        waiting = not is_test(cell) and nbgrader.get("score") is None
+        result.score = None if waiting else float(nbgrader.get("score") or 0)
+    # What a test cell printed may hold hidden inputs: its checks are shown, its outputs are not.
+    if cell.cell_type == "code" and not is_test(cell):
+        result.outputs = _outputs(cell)
+    return result
+
+
+def without_hidden(source: str) -> str:
+    """A cell's text without the hidden part."""
+    lines, hidden = [], False
+    for line in source.split("\n"):
+        hidden = hidden or BEGIN_HIDDEN in line
+        if not hidden:
+            lines.append(line)
+        hidden = hidden and END_HIDDEN not in line
+    return "\n".join(lines).rstrip()
+
+
+def _outputs(cell: NotebookNode) -> list[Output]:
+    outputs = []
+    for output in cell.get("outputs", [])[:MAX_OUTPUTS]:
+        if output.output_type == "stream":
+            outputs.append(Output(text=plain(output.text)))
+        elif output.output_type == "error":
+            outputs.append(Output(text=plain("\n".join(output.traceback)), error=True))
+        else:
+            outputs.append(_display(output.get("data", {})))
+    if len(cell.get("outputs", [])) > MAX_OUTPUTS:
+        outputs.append(Output(text=f"… {len(cell.outputs) - MAX_OUTPUTS} more outputs are not shown …"))
+    return [output for output in outputs if output.picture or output.text.strip()]
+
+
+def _display(data: dict[str, Any]) -> Output:
+    for kind in ("image/png", "image/jpeg"):
+        content = data.get(kind)
+        if isinstance(content, str) and len(content) <= MAX_PICTURE and _BASE64.match(content):
+            return Output(picture=f"data:{kind};base64,{''.join(content.split())}")
+    text = data.get("text/plain", "")
+    return Output(text=plain("".join(text) if isinstance(text, list) else str(text)))
+
+
+def plain(text: str) -> str:
+    """Terminal text as it would stand on a screen, capped: colours dropped, a redrawn line only in its last state."""
+    lines = []
+    for line in _ANSI.sub("", text).split("\n"):
+        last = line.rstrip("\r").rsplit("\r", 1)[-1]
+        clean = "".join(c if c.isprintable() or c == "\t" else "�" for c in last)
+        lines.append(clean if len(clean) <= MAX_COLUMNS else clean[:MAX_COLUMNS] + "…")
+    if len(lines) > MAX_LINES:
+        head, tail = MAX_LINES * 2 // 3, MAX_LINES // 3
+        lines[head:-tail] = [f"… {len(lines) - head - tail} lines are not shown …"]
+    return "\n".join(lines).rstrip()

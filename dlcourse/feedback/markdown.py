@@ -1,0 +1,57 @@
+"""Markdown to HTML that is safe by construction: no raw HTML passes, mathematics becomes MathML without a script."""
+
+from __future__ import annotations
+
+import html
+import re
+from functools import cache
+from typing import Any
+
+from latex2mathml.converter import convert
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from mdit_py_plugins.amsmath import amsmath_plugin
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+MAX_FORMULA = 5000  # characters
+_PICTURES = ("image/png", "image/jpeg")
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+\Z")
+
+
+def render(source: str, attachments: dict[str, Any] | None = None) -> Markup:
+    """Render a markdown cell; pictures are shown only where the cell carries them itself."""
+    return Markup(_parser().render(source, {"attachments": attachments or {}}))
+
+
+@cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
+    parser.use(dollarmath_plugin, allow_space=False, double_inline=True, renderer=_dollar)
+    parser.use(amsmath_plugin, renderer=lambda formula: _formula(formula, display=True))
+    parser.add_render_rule("image", _image)
+    return parser
+
+
+def _dollar(formula: str, options: dict[str, Any]) -> str:
+    return _formula(formula, display=options["display_mode"])
+
+
+def _formula(formula: str, *, display: bool) -> str:
+    if len(formula) <= MAX_FORMULA:
+        try:
+            return str(convert(formula, display="block" if display else "inline"))
+        except Exception:  # what cannot be set is shown as it was written
+            pass
+    return f"<code>{html.escape(formula[:MAX_FORMULA])}</code>"
+
+
+def _image(renderer: Any, tokens: Any, index: int, options: Any, env: Any) -> str:
+    token = tokens[index]
+    name = str(token.attrs.get("src", "")).removeprefix("attachment:")
+    bundle = env["attachments"].get(name)
+    alt = html.escape(token.content)
+    for kind in _PICTURES:
+        data = bundle.get(kind) if isinstance(bundle, dict) else None
+        if isinstance(data, str) and _BASE64.match(data):
+            return f'<img alt="{alt}" src="data:{kind};base64,{"".join(data.split())}">'
+    return f'<span class="left-out">[picture left out: {alt or html.escape(name[:80])}]</span>'

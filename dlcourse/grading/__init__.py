@@ -1,0 +1,1 @@
+"""The way of one submission: intake → run → judge → record."""

@@ -1,0 +1,32 @@
+"""nbconvert's notebook exporter with our intake in the place of nbformat's reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbconvert.exporters import NotebookExporter
+from nbconvert.exporters.exporter import ResourcesDict
+
+from dlcourse.grading.intake import take_in
+
+
+class SubmissionExporter(NotebookExporter):
+    """Reads what a student handed in through intake, and everything else as nbconvert does."""
+
+    def from_filename(
+        self, filename: str, resources: ResourcesDict | None = None, **kw: Any
+    ) -> tuple[str, ResourcesDict]:
+        converter = self.parent
+        if resources is None or not getattr(converter, "_sanitizing", False):
+            return super().from_filename(filename, resources, **kw)
+        named = resources["nbgrader"]
+        course = converter.coursedir
+        folder = Path(course.format_path(course.release_directory, ".", named["assignment"]))
+        release = nbformat.read(folder / f"{named['notebook']}.ipynb", as_version=4)
+        with_names = ResourcesDict()
+        with_names.update(resources)
+        with_names["metadata"] = ResourcesDict()
+        with_names["metadata"].update(name=Path(filename).stem, path=str(Path(filename).parent))
+        return self.from_notebook_node(take_in(Path(filename), release), with_names, **kw)

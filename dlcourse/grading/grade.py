@@ -1,0 +1,282 @@
+"""``course grade``: take a class through nbgrader's autograde and feedback, one submission after the other."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import filelock
+import nbformat
+from nbgrader.api import MissingEntry
+from nbgrader.converters import Autograde, GenerateFeedback
+from nbgrader.converters.base import NbGraderException
+from sqlalchemy.exc import DatabaseError
+
+from dlcourse.course import Course, suggest
+from dlcourse.errors import CourseError
+from dlcourse.grading import sandbox
+from dlcourse.grading.judge import gravest
+from dlcourse.grading.key import AnswerKey
+from dlcourse.grading.steps import verdicts
+from dlcourse.sample import is_shipped
+
+
+@dataclass
+class Result:
+    """The result of one submission, as ``--json`` writes it. ``score`` is None for what waits for manual grading."""
+
+    student: str
+    score: float | None
+    max_score: float
+    cause: str | None
+    seconds: float
+    repairs: list[str] = field(default_factory=list)
+    questions: list[dict[str, Any]] = field(default_factory=list)
+    skipped: bool = False  # graded before, with the same files and the same key
+
+
+@dataclass
+class ClassResult:
+    """The results of a class, and what could not be graded at all, with the reason."""
+
+    assignment: str
+    submissions: list[Result] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def grade(
+    course: Course,
+    assignment: str,
+    *,
+    student: str | None = None,
+    force: bool = False,
+    sandboxed: str | None = None,
+    say: Callable[[Result | None, int, int], None] = lambda result, done, total: None,
+) -> ClassResult:
+    """Grade every submission of an assignment, or one student's.
+
+    Args:
+        student: only this one.
+        force: grade again what is up to date; each score starts from zero.
+        sandboxed: ``auto``, ``bubblewrap`` or ``none``; None takes the configuration's.
+        say: called after each submission with its result, how many are done and how many there are.
+
+    Raises:
+        CourseError: nothing can be graded: an unknown assignment or student, no release, no sandbox, another run.
+    """
+    notebooks = course.notebooks(assignment)
+    keys = {name: AnswerKey.load(course, assignment, name) for name in notebooks}
+    students, odd = _class(course, assignment, student)
+    if sandboxed:
+        course.config.Run.sandbox = sandboxed
+    with _alone(course):
+        _ready(course, assignment, notebooks)
+        _walls(course, assignment, students, notebooks)
+        result = ClassResult(assignment, failed={name: _ODD_NAME for name in odd})
+        for done, name in enumerate(students, 1):
+            fingerprint = _fingerprint(course, assignment, name, keys)
+            skipped = not force and _up_to_date(course, assignment, name, fingerprint)
+            try:
+                if not skipped:
+                    _grade_one(course, assignment, name, fingerprint)
+                one = collect(course, assignment, name)
+                one.skipped = skipped
+            except CourseError as error:
+                result.failed[name] = str(error)
+                one = None
+            if one is not None:
+                result.submissions.append(one)
+            say(one, done, len(students))
+    return result
+
+
+_ODD_NAME = "the folder's name cannot be a student's: use letters, digits and _.@+- only"
+
+
+def _class(course: Course, assignment: str, student: str | None) -> tuple[list[str], list[str]]:
+    students, odd = course.students(assignment)
+    if student is not None:
+        if student not in students:
+            raise CourseError(f"{student!r} has handed in nothing for {assignment}. {suggest(student, students)}")
+        return [student], []
+    if not students and not odd:
+        where = course.path("submitted", assignment, "STUDENT")
+        raise CourseError(f"Nobody has handed in {assignment}: submissions are expected in {where}")
+    return students, odd
+
+
+def _ready(course: Course, assignment: str, notebooks: list[str]) -> None:
+    """Hold that the release exists and the gradebook knows the assignment."""
+    missing = [n for n in notebooks if not (course.path("release", assignment) / f"{n}.ipynb").is_file()]
+    try:
+        with course.gradebook() as gradebook:
+            known = {n.name for n in gradebook.find_assignment(assignment).notebooks}
+    except MissingEntry:
+        known = set()
+    except (DatabaseError, sqlite3.Error) as error:
+        raise CourseError(f"The gradebook {course.db_url} cannot be used: {str(error).splitlines()[0]}") from error
+    if missing or not set(notebooks) <= known:
+        raise CourseError(f"{assignment} has not been released. Run `course build {assignment}`.")
+    for step in ("autograded", "feedback"):
+        folder = course.path(step, "x", "x").parent.parent
+        folder.mkdir(exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise CourseError(f"{folder} cannot be written to. Change its permissions and run the command again.")
+
+
+def _walls(course: Course, assignment: str, students: list[str], notebooks: list[str]) -> None:
+    """Refuse to start when a submission needs the sandbox and there is none."""
+    if course.config.Run.get("sandbox", "auto") == "none":
+        return
+    paths = [course.path("submitted", assignment, s) / f"{n}.ipynb" for s in students for n in notebooks]
+    if not all(is_shipped(path) for path in paths if path.exists()):
+        sandbox.require()
+
+
+@contextmanager
+def _alone(course: Course) -> Iterator[None]:
+    """Hold the course's lock: two runs would write the same gradebook."""
+    lock = filelock.FileLock(course.root / ".grading.lock", timeout=0)
+    try:
+        with lock:
+            yield
+    except filelock.Timeout:
+        raise CourseError(f"Another grading run is at work in {course.root}. Wait for it to end, then try again.") from None
+    except PermissionError as error:
+        raise CourseError(f"{error.filename} cannot be written to. Change its permissions and run the command again.") from error
+
+
+def _fingerprint(course: Course, assignment: str, student: str, keys: dict[str, AnswerKey]) -> str:
+    """A digest of everything that a grade depends on: the files handed in and the answer keys."""
+    digest = hashlib.sha256()
+    for name in sorted(keys):
+        digest.update(f"{name}:{keys[name].fingerprint}\n".encode())
+    folder = course.path("submitted", assignment, student)
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        digest.update(f"{path.relative_to(folder)}:{status.st_mode}:{status.st_size}\n".encode("utf-8", "replace"))
+        if path.is_file() and not path.is_symlink() and status.st_size <= 64 * 2**20:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _marker(course: Course, assignment: str, student: str) -> Path:
+    return course.path("autograded", assignment, student) / ".graded"
+
+
+def _up_to_date(course: Course, assignment: str, student: str, fingerprint: str) -> bool:
+    marker, feedback = _marker(course, assignment, student), course.path("feedback", assignment, student)
+    return marker.is_file() and marker.read_text("utf-8") == fingerprint and feedback.is_dir()
+
+
+def _grade_one(course: Course, assignment: str, student: str, fingerprint: str) -> None:
+    """Autograde and give feedback; the marker that says so is written last.
+
+    Raises:
+        CourseError: this submission could not be graded for a reason outside it, such as a full disk.
+    """
+    if not any(course.path("submitted", assignment, student).glob("*.ipynb")):
+        _no_notebook(course, assignment, student)
+        return
+    unsafe = _unsafe_files(course.path("submitted", assignment, student))
+    with course.errors() as errors:
+        try:
+            for kind in (Autograde, GenerateFeedback):
+                converter = course.converter(kind, assignment, student, force=True)
+                converter.coursedir.ignore = [*converter.coursedir.ignore, *unsafe]
+                converter.start()
+            marker = _marker(course, assignment, student)
+            marker.write_text(fingerprint, "utf-8")
+        except (NbGraderException, OSError, DatabaseError) as error:
+            reason = next((e for e in errors if "Error" in e), errors[0] if errors else str(error))
+            raise CourseError(reason) from error
+
+
+def _unsafe_files(folder: Path) -> list[str]:
+    """Names of links, devices and pipes in a submission: nbgrader would follow them when it copies."""
+    return [p.name for p in folder.rglob("*") if p.is_symlink() or not (p.is_file() or p.is_dir())]
+
+
+def _no_notebook(course: Course, assignment: str, student: str) -> None:
+    """A folder without any notebook: zero for everything, nothing to run."""
+    shutil.rmtree(course.path("autograded", assignment, student), ignore_errors=True)
+    with course.gradebook() as gradebook:
+        gradebook.update_or_create_student(student)
+        submission = gradebook.update_or_create_submission(assignment, student)
+        for notebook in submission.notebooks:
+            for one in notebook.grades:
+                one.auto_score, one.needs_manual_grade = 0, False
+        gradebook.db.commit()
+
+
+def collect(course: Course, assignment: str, student: str) -> Result:
+    """Read a graded submission back: points from the gradebook, causes and checks from the autograded notebooks."""
+    questions: list[dict[str, Any]] = []
+    repairs: list[str] = []
+    seconds, causes = 0.0, []
+    with course.gradebook() as gradebook:
+        submission = gradebook.find_submission(assignment, student)
+        for notebook in sorted(submission.notebooks, key=lambda n: n.name):
+            path = course.path("autograded", assignment, student) / f"{notebook.name}.ipynb"
+            about: dict[str, Any] = {"cause": "not_submitted", "message": "no such notebook was handed in"}
+            judged: dict[str, dict[str, Any]] = {}
+            order: list[str] = []
+            if path.is_file():
+                autograded = nbformat.read(path, as_version=4)
+                about = autograded.metadata.get("dlcourse", {})
+                judged = {v["grade_id"]: v for v in verdicts(autograded)}
+                order = list(judged)
+            repairs += [f"{notebook.name}: {text}" for text in about.get("repairs", [])]
+            if about.get("message"):
+                repairs.append(f"{notebook.name}: {about['message']}")
+            seconds += about.get("seconds", 0.0)
+            causes.append(about.get("cause"))
+            grades = sorted(notebook.grades, key=lambda g: order.index(g.name) if g.name in order else len(order))
+            for one in grades:
+                waiting = one.auto_score is None and one.manual_score is None
+                verdict = judged.get(one.name, {})
+                score = None if waiting else one.score
+                cause = verdict.get("cause") or about.get("cause") if score is not None and score < one.max_score else None
+                questions.append(
+                    {
+                        "notebook": notebook.name,
+                        "grade_id": one.name,
+                        "score": score,
+                        "max_score": one.max_score,
+                        "cause": _own_cause(cause, verdict, about),
+                        "checks": [
+                            {k: check.get(k) for k in ("label", "passed", "weight", "message")}
+                            for check in verdict.get("checks", [])
+                        ],
+                    }
+                )
+        score, max_score = submission.score, submission.max_score
+    causes += [q["cause"] for q in questions]
+    return Result(student, score, max_score, gravest(causes), round(seconds, 2), repairs, questions)
+
+
+def _own_cause(cause: str | None, verdict: dict[str, Any], about: dict[str, Any]) -> str | None:
+    """A question's cause is its own; an answer in words that was left empty is missing."""
+    if cause is None or verdict.get("cause"):
+        return cause
+    return about["cause"] if about.get("cause") in ("unreadable", "not_submitted") else "missing"
+
+
+def as_json(result: ClassResult) -> dict[str, Any]:
+    """The report that ``--json`` writes."""
+    return {
+        "assignment": result.assignment,
+        "submissions": [
+            {key: value for key, value in vars(one).items() if key != "skipped"} for one in result.submissions
+        ],
+        "failed": result.failed,
+        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }

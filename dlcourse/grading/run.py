@@ -1,0 +1,278 @@
+"""Execute an aligned notebook cell by cell in a kernel and write down what each test cell emitted."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_core.utils import ensure_async, run_sync
+from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+
+from dlcourse.errors import CourseError
+from dlcourse.grading import kernel
+from dlcourse.grading.judge import MAX_EMISSIONS, Failure
+from dlcourse.grading.key import Statement, is_test
+from dlcourse.payload import MIME
+
+MAX_OUTPUT = 8 * 2**20  # bytes kept of one cell's outputs
+MAX_MESSAGES = 2000  # outputs kept of one cell
+MAX_EMITTED = 64 * 2**20  # bytes of emitted values kept of one submission
+MAX_FILES = 64 * 2**20  # bytes of files that come with a submission
+PATIENCE = 5  # seconds that a kernel has to answer an interrupt, and the least limit of a cell
+# nbclient leaves a task behind when a cell is stopped, and asyncio reports it on the terminal.
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@dataclass
+class CellRun:
+    """What one test cell did."""
+
+    emissions: list[Any] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass
+class Transcript:
+    """What a notebook did: its test cells by grade_id, and how long it took in seconds."""
+
+    cells: dict[str, CellRun] = field(default_factory=dict)
+    seconds: float = 0.0
+    graded_seconds: float = 0.0
+
+
+class _Client(NotebookClient):
+    """nbclient that keeps emitted values apart from outputs and bounds both."""
+
+    emissions: list[Any] | None = None
+    emitted = 0
+    size = 0
+    count = 0
+
+    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
+        if msg["msg_type"] in ("stream", "display_data", "execute_result", "error", "update_display_data"):
+            content = msg["content"]
+            data = content.get("data")
+            if isinstance(data, dict) and MIME in data:
+                self._collect(data[MIME])
+                return None
+            self.count += 1
+            self.size += _size(content)
+            if self.count > MAX_MESSAGES or self.size > MAX_OUTPUT:
+                return None
+        return super().process_message(msg, cell, cell_index)
+
+    def _collect(self, payload: Any) -> None:
+        self.emitted += _size(payload)
+        if self.emissions is not None and len(self.emissions) < MAX_EMISSIONS and self.emitted <= MAX_EMITTED:
+            self.emissions.append(payload)
+
+
+def _size(content: Any) -> int:
+    try:
+        return len(json.dumps(content))
+    except (TypeError, ValueError, RecursionError):
+        return MAX_OUTPUT + 1
+
+
+def execute(
+    notebook: NotebookNode,
+    statements: dict[str, list[Statement]],
+    *,
+    mode: str = "emit",
+    sandboxed: bool = True,
+    files: Path | None = None,
+    cell_seconds: float = 20.0,
+    notebook_seconds: float = 120.0,
+    threads: int = 1,
+) -> Transcript:
+    """Run every code cell of ``notebook`` in a fresh kernel, in place.
+
+    Test cells are run statement by statement from ``statements``: neither their hidden parts nor later cells are ever
+    on a disk that the kernel can see.
+
+    Args:
+        notebook: an aligned notebook; its code cells get outputs.
+        statements: of each test cell, by grade_id.
+        mode: ``emit`` to grade, ``record`` to record references from a solution.
+        sandboxed: run the kernel inside bubblewrap.
+        files: a folder whose files the notebook may load; copied, without links and notebooks.
+        cell_seconds: limit for one cell or one statement of a test cell.
+        notebook_seconds: limit for the whole notebook.
+        threads: threads that numerical libraries may use.
+    """
+    transcript = Transcript()
+    begin = time.monotonic()
+    with _scratch(files) as scratch:
+        manager = kernel.manager(scratch, mode, sandboxed, threads)
+        page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()])  # nbclient writes each cell to its place here
+        client = _Client(page, km=manager, allow_errors=True, record_timing=False, skip_cells_with_tag="")
+        client.owns_km = True
+        client.reset_execution_trackers()
+        with _started(client, scratch, kernel.environment(scratch, mode, threads)):
+            runner = _Runner(client, begin + notebook_seconds, cell_seconds)
+            for cell in notebook.cells:
+                if cell.cell_type != "code":
+                    continue
+                start = time.monotonic()
+                if is_test(cell):
+                    run = runner.test_cell(cell, statements.get(cell.metadata.nbgrader.grade_id, []))
+                    transcript.cells[cell.metadata.nbgrader.grade_id] = run
+                    run.seconds = time.monotonic() - start
+                    transcript.graded_seconds += run.seconds
+                else:
+                    runner.cell(cell)
+                    if cell.metadata.get("nbgrader"):
+                        transcript.graded_seconds += time.monotonic() - start
+    transcript.seconds = time.monotonic() - begin
+    return transcript
+
+
+@contextmanager
+def _started(client: _Client, scratch: Path, environment: dict[str, str]) -> Iterator[None]:
+    """Start the kernel and end it.
+
+    Raises:
+        CourseError: the kernel does not start at all, with what it said last: the machine's fault, not a submission's.
+    """
+    with tempfile.TemporaryFile() as said, ExitStack() as stack:
+        try:
+            stack.enter_context(client.setup_kernel(cwd=str(scratch), env=environment, stdout=said, stderr=said))
+        except RuntimeError as error:
+            said.seek(max(0, said.tell() - 500))
+            words = " ".join(said.read().decode("utf-8", "replace").split())
+            raise CourseError(f"The kernel does not start: {words or error}") from error
+        yield
+
+
+class _Runner:
+    """Runs cells until time or the kernel is gone; what comes after gets the cause of that."""
+
+    def __init__(self, client: _Client, deadline: float, cell_seconds: float) -> None:
+        self.client, self.deadline, self.cell_seconds = client, deadline, cell_seconds
+        self.gone: Failure | None = None
+
+    def cell(self, cell: NotebookNode) -> Failure | None:
+        """Run one cell; return why it did not end well, if it did not."""
+        cell.outputs, cell.execution_count = [], None
+        if self.gone:
+            return Failure(cell.source, self.gone.cause, self.gone.why)
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            self.gone = Failure("", "timeout", "not run: the notebook's time was used up")
+            return Failure(cell.source, self.gone.cause, self.gone.why)
+        self.client.timeout = max(1, round(min(self.cell_seconds, left)))
+        self.client.size = self.client.count = 0
+        try:
+            self.client.execute_cell(cell, 0)
+        except CellTimeoutError:
+            return self._stop(cell)
+        except DeadKernelError:
+            return self._died(cell)
+        dropped = self.client.count > MAX_MESSAGES or self.client.size > MAX_OUTPUT
+        if dropped:
+            note = "\n[more output than is kept: the rest was left out]\n"
+            cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=note))
+        error = next((o for o in cell.outputs if o.output_type == "error"), None)
+        return Failure(cell.source, "error", _one_line(error)) if error else None
+
+    def test_cell(self, cell: NotebookNode, statements: list[Statement]) -> CellRun:
+        """Run the statements of a test cell one by one. After a timeout the rest of the cell is not tried."""
+        run, outputs = CellRun(), []
+        self.client.emissions = run.emissions
+        stopped: Failure | None = None
+        for statement in statements:
+            if stopped:
+                run.failures.append(Failure(statement.source, stopped.cause, stopped.why))
+                continue
+            part = nbformat.v4.new_code_cell(statement.source)
+            if failure := self.cell(part):
+                run.failures.append(failure)
+                stopped = failure if failure.cause != "error" else None
+            outputs += part.outputs
+        self.client.emissions = None
+        cell.outputs, cell.execution_count = outputs, self.client.code_cells_executed
+        return run
+
+    def _stop(self, cell: NotebookNode) -> Failure:
+        """Interrupt a cell that ran out of time; a kernel that does not listen is ended.
+
+        What never ends is often called again further down: each timeout halves the patience with the next one.
+        """
+        failure = Failure(cell.source, "timeout", f"stopped after {self.client.timeout} seconds")
+        note = nbformat.v4.new_output("stream", name="stderr", text=f"\n[{failure.why}]\n")
+        cell.outputs.append(note)
+        probe = nbformat.v4.new_code_cell("None")
+        try:
+            _wait(self.client.km.interrupt_kernel)
+            self.client.timeout = PATIENCE
+            self.client.execute_cell(probe, 0)
+        except (CellTimeoutError, DeadKernelError, RuntimeError):
+            self.gone = Failure("", "timeout", "not run: an earlier cell could not be stopped and the kernel was ended")
+            _wait(self.client.km.shutdown_kernel, now=True)
+        self.cell_seconds = max(self.cell_seconds / 2, PATIENCE)
+        return failure
+
+    def _died(self, cell: NotebookNode) -> Failure:
+        self.gone = Failure("", "kernel_died", "not run: the kernel died in an earlier cell")
+        note = "\n[the kernel died in this cell]\n"
+        cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=note))
+        return Failure(cell.source, "kernel_died", "the kernel died in this cell")
+
+
+def _wait(function: Any, **arguments: Any) -> Any:
+    """Call a coroutine function of the kernel manager from synchronous code."""
+
+    async def call() -> Any:
+        return await ensure_async(function(**arguments))
+
+    return run_sync(call)()
+
+
+def _one_line(error: NotebookNode) -> str:
+    text = _ANSI.sub("", f"{error.get('ename', '')}: {error.get('evalue', '')}")
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= 200 else line[:199] + "…"
+
+
+@contextmanager
+def _scratch(files: Path | None) -> Iterator[Path]:
+    """A private folder for one kernel, with copies of the submission's files; short, as socket paths must be."""
+    path = Path(tempfile.mkdtemp(prefix="dlc-"))
+    try:
+        if files is not None:
+            _copy(files, path)
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _copy(files: Path, target: Path) -> None:
+    total = 0
+    for folder, _, names in os.walk(files):
+        for name in names:
+            source = Path(folder) / name
+            status = source.lstat()
+            if not stat.S_ISREG(status.st_mode) or source.suffix == ".ipynb" or name.startswith("."):
+                continue
+            total += status.st_size
+            if total > MAX_FILES:
+                return
+            copy = target / source.relative_to(files)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
