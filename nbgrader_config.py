@@ -34,4 +34,4 @@ c.Autograde.autograde_preprocessors = [
 
 # Feedback is HTML from untrusted input: no scripts, no hidden tests.
 c.GenerateFeedback.exporter_class = "dlcourse.feedback.FeedbackExporter"
-c.GenerateFeedback.preprocessors = ["nbgrader.preprocessors.GetGrades"]
+c.GenerateFeedback.preprocessors = ["dlcourse.feedback.Scores"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -59,6 +58,18 @@ def _course(directory: Path):  # type: ignore[no-untyped-def]  # imports are slo
 
 
 @main.command()
+@click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
+def new(target: Path) -> None:
+    """Make a course directory DIR: the assignments' sources, the configuration, an empty gradebook."""
+    from dlcourse.new import new as make
+
+    course = make(target)
+    console.print(
+        f"{target} is ready with {', '.join(course.assignments())}. Next: cd {target} && course build", highlight=False
+    )
+
+
+@main.command()
 @click.argument("assignment", required=False)
 @click.pass_obj
 def build(directory: Path, assignment: str | None) -> None:
@@ -74,7 +85,9 @@ def build(directory: Path, assignment: str | None) -> None:
             transcripts = build_one(course, name, lambda text, n=name: status.update(f"{n}: {text} …"))  # type: ignore[misc]
         for notebook, run in transcripts.items():
             checked = f"{len(run.cells)} graded cells"
-            console.print(f"{name}/{notebook}: {checked}, solution {run.seconds:.1f} s, graded part {run.graded_seconds:.1f} s")
+            console.print(
+                f"{name}/{notebook}: {checked}, solution {run.seconds:.1f} s, graded part {run.graded_seconds:.1f} s"
+            )
 
 
 @main.command()
@@ -84,7 +97,7 @@ def build(directory: Path, assignment: str | None) -> None:
 @click.option(
     "--sandbox",
     type=click.Choice(["auto", "bubblewrap", "none"]),
-    help="Where submissions run. auto (default): inside bubblewrap, except the shipped sample class. none: unprotected.",
+    help="Where submissions run. auto (default): in bubblewrap, except the shipped sample class. none: unprotected.",
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the full report to this file.")
 @click.pass_obj
@@ -98,7 +111,12 @@ def grade(
     if sandbox == "none":
         errors.print("Warning: submissions run without a sandbox, with your own rights.", style="yellow")
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=errors, transient=True
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
     )
     with bar:
         task = bar.add_task(f"Grading {assignment}", total=None)
@@ -120,9 +138,11 @@ def _write_json(path: Path, report: dict[str, object]) -> None:
     temporary = path.with_name(path.name + ".part")
     try:
         temporary.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError as error:
-        raise CourseError(f"The report {path} cannot be written: {error.strerror}. The grades are in the gradebook.") from error
+        raise CourseError(
+            f"The report {path} cannot be written: {error.strerror}. The grades are in the gradebook."
+        ) from error
 
 
 def _print_scores(result) -> None:  # type: ignore[no-untyped-def]
@@ -148,6 +168,72 @@ def _print_scores(result) -> None:  # type: ignore[no-untyped-def]
     console.print(table)
     if any(q["score"] is None for one in result.submissions for q in one.questions):
         console.print("by hand: points of answers in words that wait for manual grading (`nbgrader formgrade`).")
+
+
+@main.command()
+@click.argument("assignment")
+@click.option(
+    "--lines", is_flag=True, help="Also try every solution without one of its lines, and every emptied function."
+)
+@click.pass_obj
+def audit(directory: Path, assignment: str, lines: bool) -> None:
+    """Is the grader of ASSIGNMENT fair? Wrong answers must lose exactly their points, right ones none."""
+    from dlcourse.audit import audit as audit_one
+
+    course = _course(directory)
+    findings = []
+    for notebook in course.notebooks(assignment):
+        with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+                      console=errors, transient=True) as bar:  # fmt: skip
+            task = bar.add_task(f"Auditing {assignment}/{notebook}", total=None)
+            questions = audit_one(
+                course,
+                assignment,
+                notebook,
+                lines=lines,
+                say=lambda d, t: bar.update(task, completed=d, total=t),  # noqa: B023
+            )
+        table = Table(title=f"{assignment}/{notebook}", title_justify="left")
+        for column in ("question", "points", "wrong caught", "right kept", "noise of right", "nearest wrong"):
+            table.add_column(column, justify="left" if column == "question" else "right")
+        for q in questions:
+            nearest = "" if q.nearest == float("inf") else f"{q.nearest:.2g}"
+            table.add_row(
+                q.grade_id, f"{q.points:g}", f"{q.caught}/{q.wrong}", f"{q.kept}/{q.right}", f"{q.noise:.2g}", nearest
+            )
+            findings += [f"{q.grade_id}: {finding}" for finding in q.findings]
+        console.print(table)
+    console.print("noise and nearest: distance from the reference in units of the tolerance; 1 is the limit.")
+    for finding in findings:
+        errors.print(finding, style="red", markup=False, highlight=False)
+    if findings:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("notebook", type=click.Path(path_type=Path))
+def check(notebook: Path) -> None:
+    """Run NOTEBOOK from top to bottom and say, question by question, what its visible checks find."""
+    from dlcourse.validate import validate
+
+    with console.status(f"Running {notebook.name} in a fresh kernel …"):
+        validation = validate(notebook)
+    for name in validation.changed:
+        errors.print(f"✗ {name}: this cell is locked but was changed; grading puts it back", style="red", markup=False)
+    for answer in validation.answers:
+        title = f"{answer.question} ({answer.grade_id})"
+        if answer.by_hand:
+            state = "no answer yet" if answer.open else "answered; graded by hand"
+            console.print(f"{'✗' if answer.open else '·'} {title}: {state}", markup=False, highlight=False)
+        elif answer.problems:
+            console.print(f"✗ {title}", style="red", markup=False, highlight=False)
+            for problem in answer.problems:
+                console.print(f"    {problem}", markup=False, highlight=False)
+        else:
+            console.print(f"✓ {title}", style="green", markup=False, highlight=False)
+    if not validation.in_order:
+        sys.exit(1)
+    console.print("Every visible check passes. Grading also calls your functions with other inputs.")
 
 
 @main.command()

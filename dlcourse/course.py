@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nbgrader.coursedir import CourseDirectory
 from nbgrader.api import Gradebook
+from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config, LoggingConfigurable, PyFileConfigLoader
 
@@ -116,7 +116,9 @@ class Course:
         """
         found = self.assignments()
         if assignment not in found:
-            raise CourseError(f"There is no assignment {assignment!r} in {self.path('source', '.')}. {suggest(assignment, found)}")
+            raise CourseError(
+                f"There is no assignment {assignment!r} in {self.path('source', '.')}. {suggest(assignment, found)}"
+            )
         return sorted(p.stem for p in self.path("source", assignment).glob("*.ipynb"))
 
     def students(self, assignment: str) -> tuple[list[str], list[str]]:

@@ -15,50 +15,90 @@ import binascii
 import io
 import json
 import math
+import re
 from typing import Any
 
 import numpy as np
 
 MIME = "application/vnd.dlcourse.check+json"
 MAX_BYTES = 16 * 2**20  # of one encoded value
-MAX_PARTS = 64  # of one list
+MAX_PARTS = 512  # of one list
 MAX_DEPTH = 8  # of nested JSON
+MAX_BITS = 1024  # of one integer, about as far as a float reaches
 _NUMERIC = "biuf"  # numpy's dtype kinds: boolean, signed, unsigned, floating
+_MAX_HEADER = 2048  # bytes; 64 axes need fewer
+# Exactly what np.save writes for an array of numbers. Nothing of a header is evaluated.
+_HEADER = re.compile(
+    r"\{'descr': '(?P<dtype>[<>|][biuf][1248])', 'fortran_order': (?P<fortran>True|False), "
+    r"'shape': \((?P<shape>(?:[0-9]{1,19}, ?)*(?:[0-9]{1,19})?)\), \} *\n"
+)
+_ESCAPES = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]|\x9b[0-?]*[ -/]*[@-~]"
+)
 
 
 class PayloadError(ValueError):
     """A payload that cannot be read as a value; the message says why."""
 
 
+def clean(text: str, limit: int = 200) -> str:
+    """Return foreign text as one line of at most ``limit`` printable characters, without terminal escapes."""
+    text = _ESCAPES.sub("", text[: 10 * limit])
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
 def to_array(value: Any) -> np.ndarray:
-    """Return ``value`` as a numeric array: NumPy arrays, torch tensors, numbers and nested lists of numbers.
+    """Return ``value`` as a numeric array: NumPy arrays, torch tensors, numbers and nested lists of these.
+
+    The dtype is kept, in the machine's byte order; ``longdouble``, whose size depends on the machine, becomes float64.
 
     Raises:
-        PayloadError: the value is not numeric (None, text, objects, complex numbers, ragged lists).
+        PayloadError: the value is not numeric (None, text, objects, complex numbers, ragged lists), or partly masked.
     """
-    if hasattr(value, "detach") and hasattr(value, "cpu"):  # a torch tensor, without importing torch
-        value = value.detach().cpu()
-        value = value.float().numpy() if str(value.dtype) == "torch.bfloat16" else value.numpy()
-    if value is None or isinstance(value, (str, bytes, dict, set)):
-        raise PayloadError(f"not an array of numbers but {describe(value)}")
     try:
-        array = np.asarray(value)
+        array = _as_array(value)
     except Exception:
-        raise PayloadError(f"not an array of numbers but {describe(value)}") from None
-    if array.dtype.kind not in _NUMERIC:
+        array = None
+    if array is None or array.dtype.kind not in _NUMERIC:
         raise PayloadError(f"not an array of numbers but {describe(value)}")
-    return array
+    if array.dtype.itemsize > 8:
+        with np.errstate(over="ignore"):
+            return array.astype(np.float64)
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _as_array(value: Any) -> np.ndarray | None:
+    if value is None or isinstance(value, (str, bytes, bytearray, dict, set)) or np.ma.is_masked(value):
+        return None
+    if _is_tensor(value):
+        value = value.detach().cpu()
+        # NumPy has no bfloat16; .resolve_neg() makes a lazily negated tensor real.
+        return (value.float() if str(value.dtype) == "torch.bfloat16" else value).resolve_neg().numpy()
+    try:
+        return np.asarray(value)
+    except Exception:
+        if not isinstance(value, (list, tuple)):
+            raise
+        return np.asarray([_as_array(item) for item in value])  # tensors that need a gradient, inside a list
+
+
+def _is_tensor(value: Any) -> bool:
+    """Whether this is a torch tensor, without importing torch."""
+    return hasattr(value, "detach") and hasattr(value, "cpu")
 
 
 def describe(value: Any) -> str:
     """Name the type of a value in words that a learner can use."""
     if value is None:
         return "None (is a `return` missing?)"
-    if isinstance(value, np.ndarray):
-        return f"an array of dtype {value.dtype}"
+    if np.ma.is_masked(value):
+        return "an array with masked elements"
+    if isinstance(value, np.ndarray) or _is_tensor(value):
+        return clean(f"an array of dtype {value.dtype}")
     if isinstance(value, (list, tuple)):
-        return f"a {type(value).__name__} of length {len(value)} that is no rectangular array of numbers"
-    return f"a value of type {type(value).__name__}"
+        return f"a {clean(type(value).__name__)} of length {len(value)} that is no rectangular array of numbers"
+    return f"a value of type {clean(type(value).__name__)}"
 
 
 def encode_array(value: Any) -> dict[str, Any]:
@@ -70,7 +110,7 @@ def encode_array(value: Any) -> dict[str, Any]:
         buffer = io.BytesIO()
         np.save(buffer, np.ascontiguousarray(array).reshape(array.shape), allow_pickle=False)
     except Exception as error:
-        return {"unusable": str(error)[:200]}
+        return {"unusable": clean(str(error))}
     return {"npy": base64.b64encode(buffer.getvalue()).decode("ascii")}
 
 
@@ -80,6 +120,8 @@ def encode_json(value: Any) -> dict[str, Any]:
         plain = _plain(value)
         if len(json.dumps(plain, allow_nan=False)) > MAX_BYTES:
             return {"unusable": "a value larger than a check may hand over"}
+    except PayloadError as error:
+        return {"unusable": clean(str(error))}
     except Exception:
         return {"unusable": describe(value)}
     return {"json": plain}
@@ -87,29 +129,39 @@ def encode_json(value: Any) -> dict[str, Any]:
 
 def _plain(value: Any, depth: int = 0) -> Any:
     if depth > MAX_DEPTH:
-        raise PayloadError("nested too deep")
-    if value is None or type(value) in (bool, int, str):
+        raise PayloadError("a value that is nested too deep")
+    if value is None or type(value) is bool:
         return value
-    if isinstance(value, (np.bool_, np.integer, np.floating, np.ndarray)) or hasattr(value, "detach"):
-        return _plain(to_array(value).tolist(), depth + 1)
+    if type(value) is int:
+        if value.bit_length() > MAX_BITS:
+            raise PayloadError("an integer that is too large")
+        return value
     if type(value) is float:
         if not math.isfinite(value):
-            raise PayloadError("not finite")
+            raise PayloadError("a number that is NaN or infinite")
         return value
+    if type(value) in (str, np.str_):
+        if any("\ud800" <= c <= "\udfff" for c in value):
+            raise PayloadError("text with half of a surrogate pair, which cannot be sent")
+        return str(value)
     if isinstance(value, (list, tuple)):
         return [_plain(item, depth + 1) for item in value]
-    if isinstance(value, dict) and all(type(key) is str for key in value):
-        return {key: _plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, dict):
+        if not all(type(key) in (str, np.str_) for key in value):
+            raise PayloadError("a dictionary whose keys are not all text")
+        return {_plain(key): _plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (np.bool_, np.integer, np.floating, np.ndarray)) or _is_tensor(value):
+        return _plain(to_array(value).tolist(), depth + 1)
     raise PayloadError(describe(value))
 
 
 def decode(encoded: Any) -> Any:
     """Return the value that was encoded: an array, a plain value, or a list of them.
 
-    Reads hostile input: no pickle, no object arrays, bounded size and nesting.
+    Reads hostile input: no pickle, no object arrays, nothing evaluated, bounded size and nesting.
 
     Raises:
-        PayloadError: the payload is malformed, unusable or too large.
+        PayloadError: the payload is malformed, unusable or too large; the message is one clean line.
     """
     if not isinstance(encoded, dict) or len(encoded) != 1:
         raise PayloadError("a malformed value")
@@ -117,20 +169,24 @@ def decode(encoded: Any) -> Any:
     if form == "npy":
         return _decode_npy(content)
     if form == "json":
-        try:
-            plain = _plain(content)
-        except RecursionError:
-            raise PayloadError("nested too deep") from None
+        plain = _plain(content)
         if len(json.dumps(plain)) > MAX_BYTES:
             raise PayloadError("a value that is too large")
         return plain
     if form == "list" and isinstance(content, list) and len(content) <= MAX_PARTS:
-        if any(isinstance(part, dict) and "list" in part for part in content):
-            raise PayloadError("a malformed value")
-        return [decode(part) for part in content]
+        return _decode_list(content)
     if form == "unusable" and isinstance(content, str):
-        raise PayloadError(content[:200])
+        raise PayloadError(clean(content))
     raise PayloadError("a malformed value")
+
+
+def _decode_list(parts: list[Any]) -> list[Any]:
+    if not all(isinstance(part, dict) and part.keys() <= {"npy", "json"} for part in parts):
+        unusable = next((p for p in parts if isinstance(p, dict) and list(p) == ["unusable"]), None)
+        decode(unusable)  # raises, with the reason where there is one
+    if sum(len(part["npy"]) for part in parts if isinstance(part.get("npy"), str)) > MAX_BYTES:
+        raise PayloadError("a value that is too large")
+    return [decode(part) for part in parts]
 
 
 def _decode_npy(content: Any) -> np.ndarray:
@@ -140,17 +196,22 @@ def _decode_npy(content: Any) -> np.ndarray:
         raise PayloadError(f"an array that is too large ({len(content) / 2**20:.0f} MiB)")
     try:
         raw = base64.b64decode(content, validate=True)
-        buffer = io.BytesIO(raw)
-        version = np.lib.format.read_magic(buffer)
-        if version != (1, 0):
-            raise PayloadError("a malformed array")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(buffer)
+        length = int.from_bytes(raw[8:10], "little")
+        if raw[:8] != b"\x93NUMPY\x01\x00" or length > _MAX_HEADER:
+            raise ValueError
+        header = _HEADER.fullmatch(raw[10 : 10 + length].decode("latin-1"))
+        if header is None:
+            raise ValueError
+        shape = tuple(int(n) for n in header["shape"].split(",") if n.strip())
+        dtype, data = np.dtype(header["dtype"]), raw[10 + length :]
         # The header is believed only as far as the bytes behind it reach: no allocation on a claim.
-        if dtype.hasobject or dtype.kind not in _NUMERIC or math.prod(shape) * dtype.itemsize != len(raw) - buffer.tell():
-            raise PayloadError("a malformed array")
-        buffer.seek(0)
-        return np.load(buffer, allow_pickle=False)
-    except PayloadError:
-        raise
-    except (ValueError, TypeError, binascii.Error, EOFError, OverflowError, SyntaxError, MemoryError, RecursionError):
+        if math.prod(shape) * dtype.itemsize != len(data):
+            raise ValueError
+        array = (
+            np.frombuffer(data, np.uint8).view(dtype).reshape(shape, order="F" if header["fortran"] == "True" else "C")
+        )
+    except (ValueError, TypeError, OverflowError, binascii.Error):
         raise PayloadError("a malformed array") from None
+    if dtype.kind == "b":  # a byte other than 0 and 1 is no boolean
+        return array.view(np.uint8) != 0
+    return array.astype(dtype.newbyteorder("="))

@@ -13,6 +13,7 @@ import jinja2
 from nbconvert.exporters import Exporter
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
+from nbgrader.preprocessors import GetGrades
 
 from dlcourse.feedback.cells import show_cells
 from dlcourse.feedback.markdown import render
@@ -29,6 +30,18 @@ _WORDS = {
 }
 
 
+class Scores(GetGrades):
+    """nbgrader's scores in the notebook, with None in the place of its 0 for what waits for manual grading."""
+
+    def _get_score(self, cell: NotebookNode, resources: ResourcesDict) -> None:
+        super()._get_score(cell, resources)
+        grade = self.gradebook.find_grade(
+            cell.metadata.nbgrader.grade_id, self.notebook_id, self.assignment_id, self.student_id
+        )
+        if grade.auto_score is None and grade.manual_score is None:
+            cell.metadata.nbgrader.score = None
+
+
 class FeedbackExporter(Exporter):
     """Renders an autograded notebook, with the gradebook's scores in it, as one self-contained HTML page."""
 
@@ -37,9 +50,7 @@ class FeedbackExporter(Exporter):
 
     output_mimetype = "text/html"
 
-    def from_notebook_node(
-        self, nb: NotebookNode, resources: ResourcesDict | dict[str, Any] | None = None, **kw: Any
-    ) -> tuple[str, ResourcesDict]:
+    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kw: Any) -> tuple[Any, Any]:
         nb, resources = super().from_notebook_node(nb, resources, **kw)
         graded = resources.get("nbgrader", {})
         cells = show_cells(nb)

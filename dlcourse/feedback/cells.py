@@ -17,9 +17,11 @@ from dlcourse.grading.key import BEGIN_HIDDEN, END_HIDDEN, is_test
 MAX_LINES = 60  # of one output; head and tail are kept
 MAX_COLUMNS = 400  # of one line
 MAX_OUTPUTS = 30  # of one cell
+MAX_SOURCE = 20_000  # characters of one cell's text
 MAX_PICTURE = 3 * 2**20  # characters of base64
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
 _HEADING = re.compile(r"^##? (.*?)(?: \[[^\]]*\])?$", re.MULTILINE)
+_NUMBERS = re.compile(r"(?<!\w)[-+]?(?:\d*\.\d+|\d+\.?)(?:e[-+]?\d+)?(?!\w)", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+\Z")
 
 
@@ -38,7 +40,7 @@ class Shown:
 
     kind: str
     source: str
-    highlighted: Markup = Markup("")
+    highlighted: Markup | str = ""
     question: str = ""
     grade_id: str = ""
     graded: bool = False
@@ -64,20 +66,38 @@ def show_cells(nb: NotebookNode) -> list[Shown]:
 def _show(cell: NotebookNode, heading: str) -> Shown:
     nbgrader, verdict = cell.metadata.get("nbgrader", {}), cell.metadata.get("dlcourse", {})
     source = without_hidden(cell.source)
+    if len(source) > MAX_SOURCE:
+        source = f"{source[:MAX_SOURCE]}\n… {len(source) - MAX_SOURCE} characters are not shown …"
     result = Shown(cell.cell_type, source, attachments=cell.get("attachments", {}))
     if cell.cell_type == "code":
         result.highlighted = Markup(highlight(source, PythonLexer(), HtmlFormatter(nowrap=True)))
     result.comment = nbgrader.get("comment") or ""
-    if nbgrader.get("grade"):
+    if nbgrader.get("grade") or nbgrader.get("task"):
         result.question, result.grade_id, result.graded = heading, nbgrader.grade_id, True
         result.max_score = float(nbgrader.get("points") or 0)
-        result.cause, result.checks = verdict.get("cause"), list(verdict.get("checks", []))
+        result.cause, result.checks = verdict.get("cause"), _checks(verdict, result.max_score)
         waiting = not is_test(cell) and nbgrader.get("score") is None
         result.score = None if waiting else float(nbgrader.get("score") or 0)
     # What a test cell printed may hold hidden inputs: its checks are shown, its outputs are not.
     if cell.cell_type == "code" and not is_test(cell):
         result.outputs = _outputs(cell)
     return result
+
+
+def _checks(verdict: dict[str, Any], points: float) -> list[dict[str, Any]]:
+    """The checks of a cell with the points that each is worth.
+
+    The numbers in an exception that a learner's function raises in a hidden check are left out: they can be its inputs.
+    """
+    checks = list(verdict.get("checks", []))
+    total = sum(check["weight"] for check in checks) or 1.0
+    shown = []
+    for check in checks:
+        message = str(check.get("message") or "")
+        if check.get("hidden") and check.get("cause") == "error":
+            message = _NUMBERS.sub("…", message)
+        shown.append({**check, "message": message, "points": points * check["weight"] / total})
+    return shown
 
 
 def without_hidden(source: str) -> str:

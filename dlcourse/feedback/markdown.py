@@ -6,14 +6,18 @@ import html
 import re
 from functools import cache
 from typing import Any
+from xml.etree import ElementTree
 
-from latex2mathml.converter import convert
+from latex2mathml.converter import convert_to_element
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 from mdit_py_plugins.amsmath import amsmath_plugin
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 MAX_FORMULA = 5000  # characters
+_MACROS = re.compile(r"\\(?:(?:re)?newcommand|providecommand|g?def)\b")  # a few of them can expand without end
+_STYLING = {"href", "style", "class", "id", "src"}  # attributes that a formula could bring along
+_LINK = re.compile(r"(?:https?://|mailto:|#)", re.IGNORECASE)
 _PICTURES = ("image/png", "image/jpeg")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+\Z")
 
@@ -26,6 +30,7 @@ def render(source: str, attachments: dict[str, Any] | None = None) -> Markup:
 @cache
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
+    parser.validateLink = lambda url: bool(_LINK.match(url.strip()))  # type: ignore[method-assign]
     parser.use(dollarmath_plugin, allow_space=False, double_inline=True, renderer=_dollar)
     parser.use(amsmath_plugin, renderer=lambda formula: _formula(formula, display=True))
     parser.add_render_rule("image", _image)
@@ -37,9 +42,14 @@ def _dollar(formula: str, options: dict[str, Any]) -> str:
 
 
 def _formula(formula: str, *, display: bool) -> str:
-    if len(formula) <= MAX_FORMULA:
+    """MathML of a formula. latex2mathml's own writer lets text through unescaped, so its elements are written here."""
+    if len(formula) <= MAX_FORMULA and not _MACROS.search(formula):
         try:
-            return str(convert(formula, display="block" if display else "inline"))
+            math = convert_to_element(formula, display="block" if display else "inline")
+            for element in math.iter():
+                element.text = html.unescape(element.text or "")
+                element.attrib = {k: v for k, v in element.attrib.items() if k.isidentifier() and k not in _STYLING}
+            return ElementTree.tostring(math, encoding="unicode")
         except Exception:  # what cannot be set is shown as it was written
             pass
     return f"<code>{html.escape(formula[:MAX_FORMULA])}</code>"

@@ -15,14 +15,14 @@ from dlcourse.grading.intake import take_in
 class SubmissionExporter(NotebookExporter):
     """Reads what a student handed in through intake, and everything else as nbconvert does."""
 
-    def from_filename(
-        self, filename: str, resources: ResourcesDict | None = None, **kw: Any
-    ) -> tuple[str, ResourcesDict]:
-        converter = self.parent
+    def from_filename(self, filename: str, resources: Any = None, **kw: Any) -> tuple[Any, Any]:
+        converter: Any = self.parent
         if resources is None or not getattr(converter, "_sanitizing", False):
             return super().from_filename(filename, resources, **kw)
         named = resources["nbgrader"]
         course = converter.coursedir
+        copied = Path(course.format_path(course.autograded_directory, named["student"], named["assignment"]))
+        _drop_links(Path(filename).parent, copied)
         folder = Path(course.format_path(course.release_directory, ".", named["assignment"]))
         release = nbformat.read(folder / f"{named['notebook']}.ipynb", as_version=4)
         with_names = ResourcesDict()
@@ -30,3 +30,11 @@ class SubmissionExporter(NotebookExporter):
         with_names["metadata"] = ResourcesDict()
         with_names["metadata"].update(name=Path(filename).stem, path=str(Path(filename).parent))
         return self.from_notebook_node(take_in(Path(filename), release), with_names, **kw)
+
+
+def _drop_links(submission: Path, copied: Path) -> None:
+    """Delete what nbgrader copied by following a link in the submission: it is not the student's to show."""
+    for path in submission.rglob("*"):
+        copy = copied / path.relative_to(submission)
+        if path.is_symlink() and copy.is_file():
+            copy.unlink()

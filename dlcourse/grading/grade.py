@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import shutil
@@ -80,7 +81,7 @@ def grade(
     with _alone(course):
         _ready(course, assignment, notebooks)
         _walls(course, assignment, students, notebooks)
-        result = ClassResult(assignment, failed={name: _ODD_NAME for name in odd})
+        result = ClassResult(assignment, failed=odd)
         for done, name in enumerate(students, 1):
             fingerprint = _fingerprint(course, assignment, name, keys)
             skipped = not force and _up_to_date(course, assignment, name, fingerprint)
@@ -101,12 +102,24 @@ def grade(
 _ODD_NAME = "the folder's name cannot be a student's: use letters, digits and _.@+- only"
 
 
-def _class(course: Course, assignment: str, student: str | None) -> tuple[list[str], list[str]]:
-    students, odd = course.students(assignment)
+_LINK = "the folder is a link, and links are not followed: put the files themselves in its place"
+
+
+def _class(course: Course, assignment: str, student: str | None) -> tuple[list[str], dict[str, str]]:
+    """The students to grade, and the folders that cannot be graded, with the reason."""
+    students, named = course.students(assignment)
+    odd = dict.fromkeys(named, _ODD_NAME)
+    for name in list(students):
+        folder = course.path("submitted", assignment, name)
+        if folder.is_symlink() or folder.parent.is_symlink():
+            students.remove(name)
+            odd[name] = _LINK
     if student is not None:
+        if student in odd:
+            raise CourseError(f"{student!r} cannot be graded: {odd[student]}.")
         if student not in students:
             raise CourseError(f"{student!r} has handed in nothing for {assignment}. {suggest(student, students)}")
-        return [student], []
+        return [student], {}
     if not students and not odd:
         where = course.path("submitted", assignment, "STUDENT")
         raise CourseError(f"Nobody has handed in {assignment}: submissions are expected in {where}")
@@ -122,12 +135,23 @@ def _ready(course: Course, assignment: str, notebooks: list[str]) -> None:
     except MissingEntry:
         known = set()
     except (DatabaseError, sqlite3.Error) as error:
-        raise CourseError(f"The gradebook {course.db_url} cannot be used: {str(error).splitlines()[0]}") from error
+        reason = str(error).splitlines()[0]
+        advice = f"Restore it from a backup, or move it away and run `course build {assignment}` to begin a new one."
+        raise CourseError(f"The gradebook {course.db_url} cannot be used: {reason}. {advice}") from error
+    for name in set(notebooks) - set(missing):
+        path = course.path("release", assignment) / f"{name}.ipynb"
+        try:
+            nbformat.read(path, as_version=4)
+        except ValueError as error:
+            raise CourseError(f"{path} is not a notebook any more. Run `course build {assignment}`.") from error
     if missing or not set(notebooks) <= known:
         raise CourseError(f"{assignment} has not been released. Run `course build {assignment}`.")
     for step in ("autograded", "feedback"):
         folder = course.path(step, "x", "x").parent.parent
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except FileExistsError as error:
+            raise CourseError(f"{folder} is no folder. Move it away and run the command again.") from error
         if not os.access(folder, os.W_OK):
             raise CourseError(f"{folder} cannot be written to. Change its permissions and run the command again.")
 
@@ -149,9 +173,13 @@ def _alone(course: Course) -> Iterator[None]:
         with lock:
             yield
     except filelock.Timeout:
-        raise CourseError(f"Another grading run is at work in {course.root}. Wait for it to end, then try again.") from None
+        raise CourseError(
+            f"Another grading run is at work in {course.root}. Wait for it to end, then try again."
+        ) from None
     except PermissionError as error:
-        raise CourseError(f"{error.filename} cannot be written to. Change its permissions and run the command again.") from error
+        raise CourseError(
+            f"{error.filename} cannot be written to. Change its permissions and run the command again."
+        ) from error
 
 
 def _fingerprint(course: Course, assignment: str, student: str, keys: dict[str, AnswerKey]) -> str:
@@ -183,10 +211,11 @@ def _grade_one(course: Course, assignment: str, student: str, fingerprint: str) 
     Raises:
         CourseError: this submission could not be graded for a reason outside it, such as a full disk.
     """
-    if not any(course.path("submitted", assignment, student).glob("*.ipynb")):
+    folder = course.path("submitted", assignment, student)
+    if not any(os.path.lexists(folder / f"{name}.ipynb") for name in course.notebooks(assignment)):
         _no_notebook(course, assignment, student)
         return
-    unsafe = _unsafe_files(course.path("submitted", assignment, student))
+    unsafe = _unsafe_files(folder)
     with course.errors() as errors:
         try:
             for kind in (Autograde, GenerateFeedback):
@@ -197,17 +226,28 @@ def _grade_one(course: Course, assignment: str, student: str, fingerprint: str) 
             marker.write_text(fingerprint, "utf-8")
         except (NbGraderException, OSError, DatabaseError) as error:
             reason = next((e for e in errors if "Error" in e), errors[0] if errors else str(error))
-            raise CourseError(reason) from error
+            reason = reason.removeprefix("dlcourse.errors.CourseError: ")
+            raise CourseError(reason.removeprefix("dlcourse.errors.CourseError: ")) from error
 
 
 def _unsafe_files(folder: Path) -> list[str]:
-    """Names of links, devices and pipes in a submission: nbgrader would follow them when it copies."""
-    return [p.name for p in folder.rglob("*") if p.is_symlink() or not (p.is_file() or p.is_dir())]
+    """Patterns for links, devices and pipes in a submission: nbgrader would follow them when it copies.
+
+    nbgrader takes the name of a folder for a pattern too, so that nothing below one with brackets can be named: such a
+    folder is left out as a whole.
+    """
+    unsafe = []
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            parts = path.relative_to(folder).parts
+            unsafe.append(glob.escape(next((part for part in parts if glob.escape(part) != part), path.name)))
+    return unsafe
 
 
 def _no_notebook(course: Course, assignment: str, student: str) -> None:
-    """A folder without any notebook: zero for everything, nothing to run."""
-    shutil.rmtree(course.path("autograded", assignment, student), ignore_errors=True)
+    """A folder without any notebook of the assignment: zero for everything, nothing to run."""
+    for step in ("autograded", "feedback"):
+        shutil.rmtree(course.path(step, assignment, student), ignore_errors=True)
     with course.gradebook() as gradebook:
         gradebook.update_or_create_student(student)
         submission = gradebook.update_or_create_submission(assignment, student)
@@ -220,7 +260,9 @@ def _no_notebook(course: Course, assignment: str, student: str) -> None:
 def collect(course: Course, assignment: str, student: str) -> Result:
     """Read a graded submission back: points from the gradebook, causes and checks from the autograded notebooks."""
     questions: list[dict[str, Any]] = []
-    repairs: list[str] = []
+    repairs = [
+        f"{name}.ipynb is not part of {assignment} and was left out" for name in _foreign(course, assignment, student)
+    ]
     seconds, causes = 0.0, []
     with course.gradebook() as gradebook:
         submission = gradebook.find_submission(assignment, student)
@@ -244,7 +286,9 @@ def collect(course: Course, assignment: str, student: str) -> Result:
                 waiting = one.auto_score is None and one.manual_score is None
                 verdict = judged.get(one.name, {})
                 score = None if waiting else one.score
-                cause = verdict.get("cause") or about.get("cause") if score is not None and score < one.max_score else None
+                cause = (
+                    verdict.get("cause") or about.get("cause") if score is not None and score < one.max_score else None
+                )
                 questions.append(
                     {
                         "notebook": notebook.name,
@@ -261,6 +305,12 @@ def collect(course: Course, assignment: str, student: str) -> Result:
         score, max_score = submission.score, submission.max_score
     causes += [q["cause"] for q in questions]
     return Result(student, score, max_score, gravest(causes), round(seconds, 2), repairs, questions)
+
+
+def _foreign(course: Course, assignment: str, student: str) -> list[str]:
+    """Notebooks that were handed in and that the assignment does not have."""
+    handed_in = {path.stem for path in course.path("submitted", assignment, student).glob("*.ipynb")}
+    return sorted(handed_in - set(course.notebooks(assignment)))
 
 
 def _own_cause(cause: str | None, verdict: dict[str, Any], about: dict[str, Any]) -> str | None:

@@ -6,11 +6,12 @@ text in the solution cells, and the learner's own cells where they stood. Every 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ MAX_NOTEBOOK = 50 * 2**20  # bytes
 MAX_CELLS = 2000
 MAX_SOURCE = 2**20  # characters of one cell
 SIMILAR = 75  # of 100: how alike two texts must be to count as one cell edited
+_DEFINED = re.compile(r"^(?:async def|def|class) (\w+)", re.MULTILINE)
+_PICTURES = ("image/png", "image/jpeg")
 _MAKE = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
 
 
@@ -32,7 +35,7 @@ class Unreadable(Exception):
     """A submission that cannot be read as a notebook; the message says why."""
 
 
-@dataclass
+@dataclass(eq=False)  # two cells of the same text are still two
 class Submitted:
     """A cell as it was handed in, reduced to what grading needs."""
 
@@ -40,7 +43,12 @@ class Submitted:
     source: str
     grade_id: str | None
     cell_id: str | None
+    attachments: dict[str, dict[str, str]] = field(default_factory=dict)  # pictures by name, then type
     taken: bool = False
+
+    def defines(self, name: str | None) -> bool:
+        """Whether the cell defines a function or class of this name at the top level."""
+        return name is not None and name in _DEFINED.findall(self.source)
 
 
 def read_cells(path: Path) -> tuple[list[Submitted], list[str]]:
@@ -58,37 +66,43 @@ def read_cells(path: Path) -> tuple[list[Submitted], list[str]]:
         try:
             content = nbformat.convert(nbformat.from_dict(content), 4)
         except Exception as error:
-            raise Unreadable(f"a notebook of the old format {content.get('nbformat')} that cannot be converted") from error
+            raise Unreadable(
+                f"a notebook of the old format {content.get('nbformat')} that cannot be converted"
+            ) from error
         repairs.append("converted from an old notebook format")
     cells = content.get("cells")
     if not isinstance(cells, list):
         raise Unreadable("not a notebook: it has no list of cells")
     if len(cells) > MAX_CELLS:
         raise Unreadable(f"{len(cells)} cells; at most {MAX_CELLS} are read")
-    metadata = content.get("metadata")
-    kernel = metadata.get("kernelspec") if isinstance(metadata, dict) else None
+    kernel = _dict(content.get("metadata")).get("kernelspec")
     if not isinstance(kernel, dict):
         repairs.append("kernel metadata was missing")
     elif str(kernel.get("language") or kernel.get("name", "python")).lower()[:6] != "python":
         repairs.append(f"kernel {str(kernel.get('name'))[:40]!r} replaced by Python")
-    read = []
-    for number, cell in enumerate(cells):
-        if parsed := _parse_cell(cell):
-            read.append(parsed)
-        else:
-            repairs.append(f"cell {number} was malformed and left out")
-    return read, repairs
+    parsed = [_parse_cell(cell) for cell in cells]
+    if malformed := [str(number) for number, cell in enumerate(parsed) if cell is None]:
+        repairs.append(
+            f"malformed and left out: cell {', '.join(malformed[:10])}{' …' if malformed[10:] else ''} (from 0)"
+        )
+    ids = [cell.cell_id for cell in parsed if cell and cell.cell_id]
+    if len(set(ids)) < len(ids):
+        repairs.append("cells shared an id")
+    return [cell for cell in parsed if cell], repairs
 
 
 def _load(path: Path) -> dict[str, Any]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        raise Unreadable("not a regular file" if path.is_symlink() else f"cannot be opened: {error.strerror}") from error
-    with open(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise Unreadable("not a regular file")
+        raise Unreadable(
+            "not a regular file" if path.is_symlink() else f"cannot be opened: {error.strerror}"
+        ) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise Unreadable("not a regular file")
+    with os.fdopen(descriptor, "rb") as file:
         if status.st_size > MAX_NOTEBOOK:
             raise Unreadable(f"{status.st_size / 2**20:.0f} MiB; at most {MAX_NOTEBOOK // 2**20} MiB are read")
         raw = file.read(MAX_NOTEBOOK + 1)
@@ -102,7 +116,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _parse_cell(cell: Any) -> Submitted | None:
-    if not isinstance(cell, dict) or cell.get("cell_type") not in _MAKE:
+    if not isinstance(cell, dict) or not isinstance(kind := cell.get("cell_type"), str) or kind not in _MAKE:
         return None
     source = cell.get("source", "")
     if isinstance(source, list) and all(isinstance(line, str) for line in source):
@@ -110,21 +124,36 @@ def _parse_cell(cell: Any) -> Submitted | None:
     if not isinstance(source, str) or len(source) > MAX_SOURCE:
         return None
     source = source.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be written back
-    metadata = cell.get("metadata") if isinstance(cell.get("metadata"), dict) else {}
-    nbgrader = metadata.get("nbgrader") if isinstance(metadata.get("nbgrader"), dict) else {}
+    metadata = _dict(cell.get("metadata"))
+    nbgrader = _dict(metadata.get("nbgrader"))
     grade_id, cell_id = nbgrader.get("grade_id"), cell.get("id") or metadata.get("id")
     return Submitted(
-        cell["cell_type"],
+        kind,
         source.replace("\r\n", "\n"),
         grade_id if isinstance(grade_id, str) else None,
         cell_id if isinstance(cell_id, str) else None,
+        _pictures(cell.get("attachments")),
     )
+
+
+def _dict(content: Any) -> dict[str, Any]:
+    return content if isinstance(content, dict) else {}
+
+
+def _pictures(attachments: Any) -> dict[str, dict[str, str]]:
+    """What an answer in words may carry: its pictures, such as a photographed derivation."""
+    kept: dict[str, dict[str, str]] = {}
+    for name, bundle in _dict(attachments).items():
+        pictures = {kind: text for kind, text in _dict(bundle).items() if kind in _PICTURES and isinstance(text, str)}
+        if pictures and all(text.isascii() for text in [name, *pictures.values()]):
+            kept[name] = pictures
+    return kept
 
 
 def align(cells: list[Submitted], release: NotebookNode) -> tuple[NotebookNode, list[str]]:
     """Lay a submission over the release.
 
-    Cells are found by grade_id, then by cell id, then by the function they define, their place and their text.
+    Cells are found by grade_id, then by cell id, then by the function they define, their text or their place.
 
     Returns:
         The notebook to run, and the repairs made.
@@ -133,10 +162,13 @@ def align(cells: list[Submitted], release: NotebookNode) -> tuple[NotebookNode, 
     names = {c.metadata.nbgrader.grade_id: c for c in ours}
     repairs: list[str] = []
     chosen: dict[str, Submitted] = {}
+    _unswap(cells, names, repairs)
     for grade_id, cell in names.items():
         same = [c for c in cells if c.grade_id == grade_id]
-        if not same:
-            same = [c for c in cells if c.grade_id not in names and c.cell_id == cell.get("id") and not c.taken]
+        if not same and cell.get("id"):
+            same = [c for c in cells if c.grade_id not in names and c.cell_id == cell.id and not c.taken]
+            if same:
+                repairs.append(f"{grade_id}: found by its cell id, its name was lost or changed")
         if same:
             chosen[grade_id] = _one_of(same, cell, repairs)
             _take(chosen[grade_id], same, cell)
@@ -152,10 +184,36 @@ def align(cells: list[Submitted], release: NotebookNode) -> tuple[NotebookNode, 
     if order != sorted(order):
         repairs.append("cells were out of order")
     kept = {c.id for c in release.cells if "id" in c and "nbgrader" not in c.metadata}
+    if invented := sum(1 for c in cells if c.grade_id and c.grade_id not in names and not c.taken):
+        repairs.append(f"{invented} cells with a name that the assignment does not have are not graded")
     result = _merge(cells, chosen, names, kept, repairs)
     notebook = new_notebook(cells=result, metadata=nbformat.from_dict(dict(release.metadata)))
     notebook.nbformat_minor = 5
     return notebook, repairs
+
+
+def _unswap(cells: list[Submitted], names: dict[str, NotebookNode], repairs: list[str]) -> None:
+    """Give names back to their cells where two cells carry each other's: a name says less than the function defined."""
+    functions = {name: _function(cell) for name, cell in names.items()}
+    for name, function in functions.items():
+        holders = [c for c in cells if c.grade_id == name]
+        if function is None or not holders or any(c.defines(function) for c in holders):
+            continue
+        others = [c for c in cells if c.grade_id in names and c.defines(function)]
+        for other in reversed(others):
+            if not other.defines(functions[str(other.grade_id)]):
+                repairs.append(f"{name} and {other.grade_id}: had each other's names")
+                for holder in holders:
+                    holder.grade_id = other.grade_id
+                other.grade_id = name
+                break
+
+
+def _function(cell: NotebookNode) -> str | None:
+    """The function or class that an answer cell has to define; None for locked cells and answers in words."""
+    if cell.cell_type != "code" or cell.metadata.nbgrader.get("locked"):
+        return None
+    return next(iter(_DEFINED.findall(cell.source)), None)
 
 
 def _one_of(same: list[Submitted], cell: NotebookNode, repairs: list[str]) -> Submitted:
@@ -177,22 +235,27 @@ def _take(chosen: Submitted, same: list[Submitted], cell: NotebookNode) -> None:
 def _find(
     cell: NotebookNode, position: int, release: NotebookNode, cells: list[Submitted], names: dict[str, NotebookNode]
 ) -> Submitted | None:
+    """Find a cell that lost its name: a locked one by its text, an answer by its function or by the text above it."""
     free = [c for c in cells if not c.taken and c.grade_id not in names]
-    if cell.metadata.nbgrader.get("locked") or cell.cell_type != "code":
-        best = max(free, key=lambda c: fuzz.ratio(c.source, cell.source), default=None)
-        if best and fuzz.ratio(best.source, cell.source) >= SIMILAR:
-            return best
-    if defined := re.findall(r"^(?:def|class) (\w+)", cell.source, re.MULTILINE):
-        pattern = re.compile(rf"^(?:def|class) {re.escape(defined[0])}\b", re.MULTILINE)
-        if not cell.metadata.nbgrader.get("locked"):
-            return next((c for c in reversed(free) if pattern.search(c.source)), None)
-    if cell.metadata.nbgrader.get("locked") or position == 0:
+    if cell.metadata.nbgrader.get("locked"):
+        best = max(free, key=lambda c: _likeness(c.source, cell.source), default=None)
+        return best if best and _likeness(best.source, cell.source) else None
+    if function := _function(cell):
+        return next((c for c in reversed(free) if c.defines(function)), None)
+    if position == 0:
         return None
-    before = release.cells[position - 1].source.strip()  # an answer in words: the cell after the question's text
-    for first, second in zip(cells, cells[1:], strict=False):
-        if second in free and second.kind == cell.cell_type and fuzz.ratio(first.source.strip(), before) >= SIMILAR:
+    texts = {c.source.strip() for c in release.cells if "nbgrader" not in c.metadata}
+    before = release.cells[position - 1].source.strip()
+    for first, second in itertools.pairwise(cells):
+        answers = second in free and second.kind == cell.cell_type and second.source.strip() not in texts
+        if answers and _likeness(first.source.strip(), before):
             return second
     return None
+
+
+def _likeness(one: str, other: str) -> float:
+    """How alike two texts are, of 100; 0 below SIMILAR."""
+    return fuzz.ratio(one, other, score_cutoff=SIMILAR)
 
 
 def _merge(
@@ -215,7 +278,7 @@ def _merge(
         elif not cell.taken:
             name = cell.cell_id if cell.cell_id in kept else f"own-{sum(map(len, own.values()))}"
             kept.discard(name)
-            own.setdefault(anchor, []).append(_MAKE[cell.kind](cell.source, id=name))
+            own.setdefault(anchor, []).append(_make(cell.kind, cell.source, name, cell.attachments))
     result = own.get(None, [])
     for grade_id, ours in names.items():
         result.append(_restore(ours, chosen.get(grade_id), repairs))
@@ -226,18 +289,25 @@ def _merge(
 def _restore(ours: NotebookNode, theirs: Submitted | None, repairs: list[str]) -> NotebookNode:
     """One cell of the release, with the learner's text if it is theirs to write."""
     grade_id, locked = ours.metadata.nbgrader.grade_id, ours.metadata.nbgrader.get("locked", False)
-    source = ours.source
+    source, attachments = ours.source, ours.get("attachments", {})
     if theirs is None:
         repairs.append(f"{grade_id}: deleted, put back")
     elif locked:
         if theirs.source.strip() != ours.source.strip() or theirs.kind != ours.cell_type:
             repairs.append(f"{grade_id}: locked but edited, put back")
     else:
-        source = theirs.source
+        source, attachments = theirs.source, {**attachments, **theirs.attachments}
         if theirs.kind != ours.cell_type:
             repairs.append(f"{grade_id}: turned into a {theirs.kind} cell, turned back")
-    cell = _MAKE[ours.cell_type](source, id=ours.get("id", grade_id))
+    cell = _make(ours.cell_type, source, ours.get("id", grade_id), attachments)
     cell.metadata = nbformat.from_dict({"nbgrader": dict(ours.metadata.nbgrader)})
+    return cell
+
+
+def _make(kind: str, source: str, name: str, attachments: dict[str, Any]) -> NotebookNode:
+    cell: NotebookNode = _MAKE[kind](source, id=name)
+    if attachments and kind != "code":
+        cell.attachments = nbformat.from_dict(attachments)
     return cell
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
-from dlcourse.payload import PayloadError, decode
+from dlcourse.payload import PayloadError, clean, decode
 from dlcourse.predicates import PREDICATES, PROPERTIES, Outcome
 
 MAX_EMISSIONS = 1000  # of one cell; more are ignored
+MAX_MESSAGE = 500  # characters of a message and of its detail
 # Why points were lost, gravest first. A submission shows the gravest of its questions.
 CAUSES = ("unreadable", "not_submitted", "memory", "timeout", "kernel_died", "error", "missing", "wrong")
 
@@ -98,10 +100,11 @@ def judge_cell(
 
     Returns:
         points × weight of the passed checks / weight of all. Properties (a shape, finiteness, inputs left alone) hold
-        for trivial answers too: unless some check of a value passed, the cell gives no point.
+        for trivial answers too: in a cell that checks values, they give points only if some value passed. A cell whose
+        checks have no weight gives no point.
     """
     found: dict[str, list[Any]] = {}
-    for payload in list(emissions)[:MAX_EMISSIONS]:
+    for payload in islice(emissions, MAX_EMISSIONS):
         if isinstance(payload, dict) and isinstance(label := payload.get("label"), str) and label in references:
             found.setdefault(label, []).append(payload)
     checks = tuple(_judge_check(label, ref, found.get(label, []), failures) for label, ref in references.items())
@@ -110,8 +113,10 @@ def judge_cell(
     earned = sum(check.weight for check in checks if check.passed)
     if valued and not any(check.passed for check in valued):
         earned = 0.0
-    score = points if earned == total else points * earned / total
-    return CellVerdict(score, points, None if earned == total else gravest(c.cause for c in checks), checks)
+    if total > 0 and earned == total:
+        return CellVerdict(points, points, None, checks)
+    score = min(points, points * earned / total) if total > 0 else 0.0
+    return CellVerdict(score, points, gravest(c.cause for c in checks), checks)
 
 
 def gravest(causes: Iterable[str | None]) -> str | None:
@@ -123,7 +128,8 @@ def gravest(causes: Iterable[str | None]) -> str | None:
 def _blame(label: str, failures: Sequence[Failure]) -> Failure:
     """The failure that kept a check from its value: its own statement's, or the one that left its input undefined."""
     unexplained = Failure("", "missing", "no value: the check was not reached")
-    own = next((n for n, failure in enumerate(failures) if label in failure.source), None)
+    quoted = (f'"{label}"', f"'{label}'")
+    own = next((n for n, failure in enumerate(failures) if any(q in failure.source for q in quoted)), None)
     if own is None:
         return failures[0] if failures else unexplained
     roots = [f for f in failures[: own + 1] if not f.why.startswith("NameError")]
@@ -132,9 +138,9 @@ def _blame(label: str, failures: Sequence[Failure]) -> Failure:
 
 def _judge_check(label: str, ref: Reference, payloads: list[Any], failures: Sequence[Failure]) -> CheckVerdict:
     def verdict(outcome: Outcome, cause: str | None) -> CheckVerdict:
-        message = outcome.message
+        message = clean(outcome.message, MAX_MESSAGE)
         if not ref.hidden and outcome.detail:
-            message = f"{message} ({outcome.detail})"
+            message = f"{message} ({clean(outcome.detail, MAX_MESSAGE)})"
         distance = outcome.distance if math.isfinite(outcome.distance) else None
         return CheckVerdict(label, outcome.passed, ref.weight, message, ref.hint, ref.hidden, cause, distance)
 
@@ -143,7 +149,7 @@ def _judge_check(label: str, ref: Reference, payloads: list[Any], failures: Sequ
         return verdict(Outcome(False, blamed.why), blamed.cause)
     if len(payloads) > 1:
         return verdict(Outcome(False, "emitted more than once: which one counts cannot be told"), "wrong")
-    payload = payloads[0]
+    (payload,) = payloads
     if payload.get("kind") != ref.kind:
         return verdict(Outcome(False, "a check of another kind"), "wrong")
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 import zmq
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec
+from numpy._core._multiarray_umath import __cpu_dispatch__
 
 from dlcourse.check import MODE_VARIABLE
 from dlcourse.grading import sandbox
@@ -17,12 +18,18 @@ from dlcourse.grading import sandbox
 MAX_MESSAGE = 64 * 2**20  # bytes of one message that a kernel may send; a larger one closes its connection
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 # One instruction set, so that references are recorded bit for bit and a grade does not depend on the processor.
-ARITHMETIC = {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "avx2", "MKL_CBWR": "AVX2"}
+# NumPy's exp and log, OpenBLAS and PyTorch all differ in the last bit between AVX2 and AVX-512.
+ARITHMETIC = {
+    "NPY_DISABLE_CPU_FEATURES": " ".join(f for f in __cpu_dispatch__ if f.startswith(("AVX512", "X86_V4"))),
+    "OPENBLAS_CORETYPE": "Haswell",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_CBWR": "AVX2",
+}
 # Modules of a submission load from its own folder, but only after the installed packages.
 START = "import sys; sys.path = [p for p in sys.path if p] + ['']"
 
 
-def environment(scratch: Path, mode: str, threads: int = 1) -> dict[str, str]:
+def environment(scratch: Path, mode: str, threads: int = 1, figures: bool = True) -> dict[str, str]:
     """The kernel's whole environment; of the grader's own only the search path is kept."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -31,7 +38,7 @@ def environment(scratch: Path, mode: str, threads: int = 1) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "IPYTHONDIR": str(scratch / ".ipython"),
         "MPLCONFIGDIR": str(scratch / ".matplotlib"),
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline" if figures else "agg",
         "PYTHONSAFEPATH": "1",
         "PYTHONNOUSERSITE": "1",
         "PYTHONHASHSEED": "0",

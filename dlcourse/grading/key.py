@@ -15,14 +15,15 @@ from nbformat import NotebookNode
 from dlcourse.course import Course
 from dlcourse.errors import CourseError
 from dlcourse.grading.judge import Reference
-from dlcourse.payload import decode
+from dlcourse.payload import PayloadError, decode
+from dlcourse.predicates import PREDICATES
 
 BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 
 
 @dataclass(frozen=True)
 class Statement:
-    """One top-level statement of a test cell. Each runs alone, so that an error costs what depends on it and no more."""
+    """One top-level statement of a test cell. Each runs alone: an error costs what depends on it and no more."""
 
     source: str
     hidden: bool
@@ -45,29 +46,42 @@ class AnswerKey:
         """Read the recorded references of a notebook.
 
         Raises:
-            CourseError: not built yet, or the source changed since.
+            CourseError: not built yet, unreadable, or the source changed since.
         """
         build = f"Run `course build {assignment}`."
         path = cls.path(course, assignment, notebook)
+        source_path = course.path("source", assignment) / f"{notebook}.ipynb"
+        if not source_path.is_file():
+            raise CourseError(f"source/{assignment}/{notebook}.ipynb is missing, so there is nothing to grade it by.")
+        source = nbformat.read(source_path, as_version=4)
         try:
-            recorded = json.loads(path.read_text("utf-8"))
+            text = path.read_bytes()
+            recorded = json.loads(text)
+            digest, cells = recorded["source_sha256"], recorded["cells"]
         except FileNotFoundError:
             raise CourseError(f"{path} is missing: {assignment} has not been built. {build}") from None
-        except ValueError as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise CourseError(f"{path} is not readable ({error}). {build}") from None
-        source = nbformat.read(course.path("source", assignment) / f"{notebook}.ipynb", as_version=4)
-        if recorded.get("source_sha256") != source_digest(source):
-            raise CourseError(f"source/{assignment}/{notebook}.ipynb changed after its references were recorded. {build}")
-        references = {
-            grade_id: {label: _reference(check) for label, check in checks.items()}
-            for grade_id, checks in recorded["cells"].items()
-        }
-        fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()
-        return cls(statements_of(source), references, fingerprint)
+        if digest != source_digest(source):
+            raise CourseError(
+                f"source/{assignment}/{notebook}.ipynb changed after its references were recorded. {build}"
+            )
+        try:
+            references = {
+                grade_id: {label: _reference(check) for label, check in checks.items()}
+                for grade_id, checks in cells.items()
+            }
+        except (PayloadError, KeyError, TypeError, AttributeError) as error:
+            raise CourseError(f"{path} holds a reference that is not readable ({error}). {build}") from None
+        return cls(statements_of(source), references, hashlib.sha256(text).hexdigest())
 
 
 def _reference(check: dict[str, Any]) -> Reference:
-    return Reference(check["kind"], decode(check["value"]), check["params"], check["weight"], check["hint"], check["hidden"])
+    if check["kind"] not in PREDICATES:
+        raise PayloadError(f"no check is called {check['kind']!r}")
+    return Reference(
+        check["kind"], decode(check["value"]), check["params"], check["weight"], check["hint"], check["hidden"]
+    )
 
 
 def source_digest(source: NotebookNode) -> str:
@@ -88,9 +102,10 @@ def statements_of(source: NotebookNode) -> dict[str, list[Statement]]:
 
 
 def split(source: str) -> list[Statement]:
-    """Split a test cell into its top-level statements and mark those of the hidden part.
+    """Split a test cell into its top-level statements and mark those of which any line stands in the hidden part.
 
-    A cell with IPython syntax that Python cannot parse stays in its visible and hidden pieces.
+    Statements that share a line stay together, since lines are what is run. A cell with IPython syntax that Python
+    cannot parse stays in its visible and hidden pieces.
     """
     lines = source.split("\n")
     hidden, flags = False, []
@@ -99,11 +114,13 @@ def split(source: str) -> list[Statement]:
         flags.append(hidden)
     try:
         nodes = ast.parse(source).body
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         pieces = [[n for n, flag in enumerate(flags) if flag is wanted] for wanted in (False, True)]
         return [Statement("\n".join(lines[n] for n in piece), bool(i)) for i, piece in enumerate(pieces) if piece]
-    statements = []
+    spans: list[tuple[int, int]] = []  # of lines, the last excluded
     for node in nodes:
         first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))]) - 1
-        statements.append(Statement("\n".join(lines[first : node.end_lineno]), flags[first]))
-    return statements
+        if spans and first < spans[-1][1]:
+            first = spans.pop()[0]
+        spans.append((first, node.end_lineno or node.lineno))
+    return [Statement("\n".join(lines[first:end]), any(flags[first:end])) for first, end in spans]

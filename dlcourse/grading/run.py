@@ -65,6 +65,16 @@ class _Client(NotebookClient):
     count = 0
 
     def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
+        """Take one message of the kernel in; what is malformed is passed over, as a notebook can send anything."""
+        try:
+            return self._take(msg, cell, cell_index)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            return None
+
+    def handle_comm_msg(self, outs: Any, msg: Any, cell_index: int) -> None:
+        """Keep nothing of widgets: their state has no bound."""
+
+    def _take(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
         if msg["msg_type"] in ("stream", "display_data", "execute_result", "error", "update_display_data"):
             content = msg["content"]
             data = content.get("data")
@@ -100,6 +110,7 @@ def execute(
     cell_seconds: float = 20.0,
     notebook_seconds: float = 120.0,
     threads: int = 1,
+    figures: bool = True,
 ) -> Transcript:
     """Run every code cell of ``notebook`` in a fresh kernel, in place.
 
@@ -115,16 +126,19 @@ def execute(
         cell_seconds: limit for one cell or one statement of a test cell.
         notebook_seconds: limit for the whole notebook.
         threads: threads that numerical libraries may use.
+        figures: show figures; without, plotting code runs and draws nothing.
     """
     transcript = Transcript()
     begin = time.monotonic()
     with _scratch(files) as scratch:
         manager = kernel.manager(scratch, mode, sandboxed, threads)
-        page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()])  # nbclient writes each cell to its place here
+        page = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell()]
+        )  # nbclient writes each cell to its place here
         client = _Client(page, km=manager, allow_errors=True, record_timing=False, skip_cells_with_tag="")
         client.owns_km = True
         client.reset_execution_trackers()
-        with _started(client, scratch, kernel.environment(scratch, mode, threads)):
+        with _started(client, scratch, kernel.environment(scratch, mode, threads, figures)):
             runner = _Runner(client, begin + notebook_seconds, cell_seconds)
             for cell in notebook.cells:
                 if cell.cell_type != "code":
@@ -151,6 +165,7 @@ def _started(client: _Client, scratch: Path, environment: dict[str, str]) -> Ite
         CourseError: the kernel does not start at all, with what it said last: the machine's fault, not a submission's.
     """
     with tempfile.TemporaryFile() as said, ExitStack() as stack:
+        stack.callback(client.km.context.destroy, linger=0)
         try:
             stack.enter_context(client.setup_kernel(cwd=str(scratch), env=environment, stdout=said, stderr=said))
         except RuntimeError as error:
@@ -183,6 +198,9 @@ class _Runner:
         except CellTimeoutError:
             return self._stop(cell)
         except DeadKernelError:
+            return self._died(cell)
+        except (AttributeError, KeyError, TypeError, ValueError):  # the kernel sent what cannot be read as a message
+            self._end()
             return self._died(cell)
         dropped = self.client.count > MAX_MESSAGES or self.client.size > MAX_OUTPUT
         if dropped:
@@ -219,14 +237,19 @@ class _Runner:
         cell.outputs.append(note)
         probe = nbformat.v4.new_code_cell("None")
         try:
+            assert self.client.km is not None
             _wait(self.client.km.interrupt_kernel)
             self.client.timeout = PATIENCE
             self.client.execute_cell(probe, 0)
         except (CellTimeoutError, DeadKernelError, RuntimeError):
             self.gone = Failure("", "timeout", "not run: an earlier cell could not be stopped and the kernel was ended")
-            _wait(self.client.km.shutdown_kernel, now=True)
+            self._end()
         self.cell_seconds = max(self.cell_seconds / 2, PATIENCE)
         return failure
+
+    def _end(self) -> None:
+        assert self.client.km is not None
+        _wait(self.client.km.shutdown_kernel, now=True)
 
     def _died(self, cell: NotebookNode) -> Failure:
         self.gone = Failure("", "kernel_died", "not run: the kernel died in an earlier cell")
@@ -268,7 +291,8 @@ def _copy(files: Path, target: Path) -> None:
         for name in names:
             source = Path(folder) / name
             status = source.lstat()
-            if not stat.S_ISREG(status.st_mode) or source.suffix == ".ipynb" or name.startswith("."):
+            hidden = any(part.startswith(".") for part in source.relative_to(files).parts)
+            if not stat.S_ISREG(status.st_mode) or source.suffix.lower() == ".ipynb" or hidden:
                 continue
             total += status.st_size
             if total > MAX_FILES:

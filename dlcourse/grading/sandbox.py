@@ -11,7 +11,9 @@ from pathlib import Path
 import dlcourse
 from dlcourse.errors import CourseError
 
-INSTALL = "Install it with `sudo apt-get install bubblewrap` (Debian, Ubuntu) or `sudo dnf install bubblewrap` (Fedora)."
+INSTALL = (
+    "Install it with `sudo apt-get install bubblewrap` (Debian, Ubuntu) or `sudo dnf install bubblewrap` (Fedora)."
+)
 
 
 def require() -> str:
@@ -35,13 +37,34 @@ def wrap(command: list[str], scratch: Path) -> list[str]:
     Visible are the system's libraries, this Python with its packages, and the package ``dlcourse`` without the course
     that it may carry. Home, the course directory, other processes and the network are not.
     """
-    arguments = [require(), "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "grader"]
+    arguments = [
+        require(),
+        "--unshare-all",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+        "--hostname",
+        "grader",
+    ]
     arguments += ["--unsetenv", "JPY_PARENT_PID"]  # the kernel would look for a process that it cannot see
-    for path in ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/fonts", "/etc/ssl", "/etc/passwd"):
+    for path in (
+        "/usr",
+        "/lib",
+        "/lib64",
+        "/bin",
+        "/sbin",
+        "/etc/ld.so.cache",
+        "/etc/fonts",
+        "/etc/ssl",
+        "/etc/passwd",
+    ):
         arguments += ["--ro-bind-try", path, path]
     arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
     package = Path(dlcourse.__file__).resolve().parent
-    for path in _outermost([sys.prefix, sys.base_prefix, *site.getsitepackages(), os.path.realpath(sys.executable), package]):
+    for path in _outermost(
+        [sys.prefix, sys.base_prefix, *site.getsitepackages(), os.path.realpath(sys.executable), package]
+    ):
         arguments += ["--ro-bind", str(path), str(path)]
     if (package / "_course").is_dir():
         arguments += ["--tmpfs", str(package / "_course")]
@@ -49,7 +72,7 @@ def wrap(command: list[str], scratch: Path) -> list[str]:
 
 
 def _outermost(paths: list[str | Path]) -> list[Path]:
-    """Drop what lies under /usr, which is bound already, or inside another path of the list; keep symlinked names too."""
+    """Drop what lies under /usr, which is bound already, or inside another path; keep symlinked names too."""
     kept: list[Path] = []
     for path in sorted({Path(p) for p in paths} | {Path(p).resolve() for p in paths}, key=lambda p: len(p.parts)):
         if path.exists() and not any(path.is_relative_to(other) for other in [Path("/usr"), *kept]):

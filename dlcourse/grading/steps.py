@@ -1,4 +1,4 @@
-"""The steps of grading as nbgrader preprocessors, so that ``nbgrader autograde`` takes the same way as ``course grade``."""
+"""The steps of grading as nbgrader preprocessors: ``nbgrader autograde`` and ``course grade`` take the same way."""
 
 from __future__ import annotations
 
@@ -80,10 +80,8 @@ class Judge(NbGraderPreprocessor):
             if ran is None:
                 ran = run.CellRun(failures=[Failure("", about.cause or "missing", about.message)])
             references = key.references.get(grade_id, {})
-            if references:
-                verdict = judge_cell(references, ran.emissions, points, ran.failures)
-            else:
-                verdict = _plain(ran, points)
+            judged = judge_cell(references, ran.emissions, points, ran.failures) if references else None
+            verdict = judged or _plain(ran, points)
             causes.append(verdict.cause)
             cell.metadata["dlcourse"] = nbformat.from_dict(verdict.as_dict())
         about.cause = about.cause or gravest(causes)

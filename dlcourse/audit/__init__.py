@@ -1,0 +1,206 @@
+"""``course audit``: is the grader fair? Wrong answers must lose exactly their points, right ones none."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import nbformat
+from nbformat import NotebookNode
+
+from dlcourse.audit.answers import Answer, deletions, load, solutions
+from dlcourse.course import Course
+from dlcourse.grading.judge import CellVerdict, judge_cell
+from dlcourse.grading.key import AnswerKey, is_test
+from dlcourse.grading.run import execute
+
+PRECISIONS, THREADS = ("float64", "float32"), (1, 2)
+Verdicts = dict[str, CellVerdict]
+
+
+@dataclass
+class Question:
+    """What the audit found for one graded cell.
+
+    Attributes:
+        noise: the largest distance of a right answer from the reference, in units of the tolerance.
+        nearest: of the wrong answers the one closest to passing, in the same units.
+    """
+
+    grade_id: str
+    points: float
+    caught: int = 0
+    wrong: int = 0
+    kept: int = 0
+    right: int = 0
+    noise: float = 0.0
+    nearest: float = math.inf
+    findings: list[str] = field(default_factory=list)
+
+
+def audit(
+    course: Course,
+    assignment: str,
+    notebook: str,
+    *,
+    lines: bool = False,
+    say: Callable[[int, int], None] = lambda d, t: None,
+) -> list[Question]:
+    """Run every written-down answer to a notebook through run and judge.
+
+    Args:
+        lines: also every answer that lacks one statement of the solution, and every emptied function.
+        say: called with the number of notebooks run and to be run.
+
+    Raises:
+        CourseError: the notebook is not built, or its answers are missing or malformed.
+    """
+    key = AnswerKey.load(course, assignment, notebook)
+    source = nbformat.read(course.path("source", assignment) / f"{notebook}.ipynb", as_version=4)
+    answers = load(course.root / "tests" / "audit" / assignment / f"{notebook}.toml", source)
+    last = max(n for n, cell in enumerate(source.cells) if is_test(cell))
+    trunk = nbformat.v4.new_notebook(cells=source.cells[: last + 1])
+    owner = _owners(trunk)
+    questions = {c.metadata.nbgrader.grade_id: Question(c.metadata.nbgrader.grade_id, float(c.metadata.nbgrader.points))
+                 for c in trunk.cells if is_test(c)}  # fmt: skip
+    # A wrong answer runs alone, to see that it costs nothing elsewhere. Right answers, and solutions without a line,
+    # share a notebook: one for each question.
+    right, shortened = _groups(answers.right), _groups(deletions(source, answers.harmless) if lines else [])
+    ways = [(precision, threads) for precision in PRECISIONS for threads in THREADS]
+    jobs: list[tuple[dict[str, str], int]] = [({a.grade_id: a.source}, 1) for a in answers.wrong]
+    jobs += [({a.grade_id: a.source for a in group}, 1) for group in shortened]
+    jobs += [(_written(group, precision), threads) for group in right for precision, threads in ways]
+    verdicts = iter(_run_all(trunk, key, jobs, say))
+    for answer in answers.wrong:
+        _wrong(answer, next(verdicts), owner, questions)
+    for group in shortened:
+        _shortened(group, next(verdicts), owner, questions)
+    for group in right:
+        for precision, threads in ways:
+            _right(group, next(verdicts), f"{precision}, {threads} thread{'s' * (threads > 1)}", owner, questions)
+    return list(questions.values())
+
+
+def _owners(trunk: NotebookNode) -> dict[str, str]:
+    """For each solution cell the test cell that follows it."""
+    owner: dict[str, str] = {}
+    waiting: list[str] = []
+    for cell in trunk.cells:
+        if is_test(cell):
+            owner.update(dict.fromkeys(waiting, cell.metadata.nbgrader.grade_id))
+            waiting = []
+        elif cell.metadata.get("nbgrader", {}).get("solution"):
+            waiting.append(cell.metadata.nbgrader.grade_id)
+    return owner
+
+
+def _groups(answers: Iterable[Answer]) -> list[list[Answer]]:
+    """Answers to different questions, side by side in one notebook: the first of each, the second of each, …"""
+    by_cell: dict[str, list[Answer]] = {}
+    for answer in answers:
+        by_cell.setdefault(answer.grade_id, []).append(answer)
+    depth = max(map(len, by_cell.values()), default=0)
+    return [[rows[n] for rows in by_cell.values() if n < len(rows)] for n in range(depth)]
+
+
+def _written(group: Iterable[Answer], precision: str) -> dict[str, str]:
+    """The cells of right answers, their functions wrapped where single precision is asked."""
+    cells = {}
+    for answer in group:
+        cells[answer.grade_id] = answer.source
+        if precision == "float32" and answer.functions:
+            wraps = "\n".join(f"{name} = in_float32({name})" for name in answer.functions)
+            cells[answer.grade_id] += f"\n\nfrom dlcourse.audit.float32 import in_float32\n\n{wraps}\n"
+    return cells
+
+
+def _run_all(
+    trunk: NotebookNode, key: AnswerKey, jobs: list[tuple[dict[str, str], int]], say: Callable[[int, int], None]
+) -> list[Verdicts]:
+    results = []
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for verdicts in pool.map(partial(_run, trunk, key), jobs):
+            results.append(verdicts)
+            say(len(results), len(jobs))
+    return results
+
+
+def _run(trunk: NotebookNode, key: AnswerKey, job: tuple[dict[str, str], int]) -> Verdicts:
+    cells, threads = job
+    notebook = copy.deepcopy(trunk)
+    for cell in notebook.cells:
+        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+        cell.source = cells.get(grade_id, cell.source)
+    ran = execute(notebook, key.statements, sandboxed=False, threads=threads, figures=False).cells
+    return {
+        cell.metadata.nbgrader.grade_id: judge_cell(
+            key.references[cell.metadata.nbgrader.grade_id],
+            ran[cell.metadata.nbgrader.grade_id].emissions,
+            float(cell.metadata.nbgrader.points),
+            ran[cell.metadata.nbgrader.grade_id].failures,
+        )
+        for cell in notebook.cells
+        if is_test(cell)
+    }
+
+
+def _failed(verdicts: Verdicts) -> set[str]:
+    return {f"{grade_id}/{check.label}" for grade_id, v in verdicts.items() for check in v.checks if not check.passed}
+
+
+def _wrong(answer: Answer, verdicts: Verdicts, owner: dict[str, str], questions: dict[str, Question]) -> None:
+    own = owner[answer.grade_id]
+    question = questions[own]
+    question.wrong += 1
+    problems = []
+    if verdicts[own].score >= verdicts[own].max_score:
+        problems.append("loses no point")
+    for grade_id, verdict in verdicts.items():
+        if grade_id != own and verdict.score < verdict.max_score:
+            problems.append(f"also loses {verdict.max_score - verdict.score:g} points in {grade_id}")
+    failed = _failed(verdicts)
+    if failed != answer.fails:
+        problems += [f"must fail {label!r}" for label in sorted(answer.fails - failed)]
+        problems += [f"fails {label!r}, which is not written down" for label in sorted(failed - answer.fails)]
+    if problems:
+        question.findings.append(f"wrong answer {answer.name!r} ({answer.why}): {'; '.join(problems)}")
+    else:
+        question.caught += 1
+    distances = [check.distance for check in verdicts[own].checks if not check.passed and check.weight > 0]
+    measured = [distance for distance in distances if distance is not None]
+    if measured and len(measured) == len(distances):
+        question.nearest = min(question.nearest, max(measured))
+
+
+def _shortened(group: list[Answer], verdicts: Verdicts, owner: dict[str, str], questions: dict[str, Question]) -> None:
+    for answer in group:
+        question, verdict = questions[owner[answer.grade_id]], verdicts[owner[answer.grade_id]]
+        question.wrong += 1
+        if verdict.score < verdict.max_score:
+            question.caught += 1
+        else:
+            question.findings.append(f"{answer.name}: loses no point")
+
+
+def _right(
+    group: list[Answer], verdicts: Verdicts, how: str, owner: dict[str, str], questions: dict[str, Question]
+) -> None:
+    for answer in group:
+        question = questions[owner[answer.grade_id]]
+        verdict = verdicts[owner[answer.grade_id]]
+        question.right += 1
+        question.noise = max([question.noise, *(c.distance for c in verdict.checks if c.distance is not None)])
+        failed = [check for check in verdict.checks if not check.passed]
+        if failed:
+            named = "; ".join(f"{check.label!r}: {check.message}" for check in failed)
+            question.findings.append(f"right answer {answer.name!r} ({how}) fails {named}")
+        else:
+            question.kept += 1
+
+
+__all__ = ["Question", "audit", "solutions"]

@@ -1,0 +1,38 @@
+"""``course new``: a fresh course directory."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import dlcourse
+from dlcourse.course import CONFIG_NAME, Course
+from dlcourse.errors import CourseError
+
+
+def shipped() -> Path:
+    """The course that ships with the package: inside an installed one, beside a checked-out one."""
+    package = Path(dlcourse.__file__).resolve().parent
+    return package / "_course" if (package / "_course").is_dir() else package.parent
+
+
+def new(target: Path) -> Course:
+    """Make a course directory with the assignments' sources, the configuration and an empty gradebook.
+
+    Raises:
+        CourseError: ``target`` holds something already.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise CourseError(f"{target} exists and is not empty. Name a new directory.")
+    origin = shipped()
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copy(origin / CONFIG_NAME, target)
+    ignore = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")
+    shutil.copytree(origin / "source", target / "source", ignore=ignore)
+    if (origin / "tests" / "audit").is_dir():
+        shutil.copytree(origin / "tests" / "audit", target / "tests" / "audit", ignore=ignore)
+    (target / "submitted").mkdir()
+    course = Course(target)
+    with course.gradebook():
+        pass
+    return course

@@ -1,0 +1,150 @@
+"""The repository keeps its promises: versions, names, notebooks without outputs, documents that name real commands."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from dlcourse.build.lint import leaks, lint
+from dlcourse.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import make_environment  # noqa: E402
+
+SOURCES = sorted((ROOT / "source").glob("*/*.ipynb"))
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def tracked() -> list[Path]:
+    """Every file that git tracks or would track."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def test_environment_equals_lock() -> None:
+    """environment.yml names every runtime dependency with the lock's version."""
+    text = (ROOT / "environment.yml").read_text("utf-8")
+    assert text == make_environment.environment(), "run `make lock`"
+    entries = yaml.safe_load(text)["dependencies"]
+    versions = make_environment.locked()
+    assert f"pytorch={versions['torch']}" in entries
+    assert f"nbgrader={versions['nbgrader']}" in entries
+
+
+def test_lock_has_hashes_and_no_addresses() -> None:
+    """The lock pins with hashes, the agreed versions, and names no host."""
+    text = (ROOT / "requirements.lock").read_text("utf-8")
+    assert "://" not in text
+    pins = re.findall(r"^([A-Za-z0-9_.-]+)==.*\n((?:    .*\n)+)", text, re.MULTILINE)
+    assert len(pins) > 100
+    assert all("--hash=sha256:" in rest for _, rest in pins)
+    versions = make_environment.locked()
+    assert (versions["torch"], versions["torchvision"], versions["nbgrader"]) == ("2.13.0", "0.28.0", "0.9.6")
+
+
+def test_lock_covers_dependencies() -> None:
+    """Every dependency of pyproject.toml, the developers' too, is in the lock in an allowed version."""
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    versions = make_environment.locked()
+    for text in [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(versions[requirement.name]), text
+
+
+def test_config_is_short() -> None:
+    """nbgrader_config.py stays under 40 lines."""
+    assert len((ROOT / "nbgrader_config.py").read_text("utf-8").splitlines()) < 40
+
+
+def test_readme_is_short() -> None:
+    """The README stays under 120 lines and its pictures exist."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert len(text.splitlines()) < 120
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    assert pictures
+    assert all((ROOT / picture).is_file() for picture in pictures)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.name)
+def test_documents_name_real_things(document: Path) -> None:
+    """Every `course …` and `make …` in a document exists and has help text; every relative link leads somewhere."""
+    text = document.read_text("utf-8")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for name in set(re.findall(r"\bcourse ([a-z]+)\b(?! directory)", "\n".join(_code(text)))):
+        assert name in main.commands, f"{document.name}: course {name}"
+        assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
+        assert main.commands[name].help
+    for name in set(re.findall(r"\bmake ([a-z]+)\b", "\n".join(_code(text)))):
+        assert re.search(rf"^{name}:.*##", makefile, re.MULTILINE), f"{document.name}: make {name}"
+    for link in re.findall(r"\]\((?!https?://|#)([^)#]+)\)", text):
+        assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def _code(text: str) -> list[str]:
+    return re.findall(r"^```.*?\n(.*?)^```", text, re.MULTILINE | re.DOTALL) + re.findall(r"`([^`\n]+)`", text)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
+def test_source_is_in_order(path: Path) -> None:
+    """Every source notebook passes the build's own lint, is valid and has readable, stable cell ids."""
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert lint(notebook) == []
+    assert all(re.match(r"[a-z][a-z0-9_-]*\Z", cell.id) for cell in notebook.cells)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
+def test_release_has_no_secrets(path: Path) -> None:
+    """No solution line, hidden test, rubric, output or reference stands in a release."""
+    release = ROOT / "release" / path.parent.name / path.name
+    assert leaks(nbformat.read(path, as_version=4), nbformat.read(release, as_version=4)) == []
+    assert not list((ROOT / "release").rglob("reference*"))
+
+
+def test_leaks_are_found() -> None:
+    """The search for leaks is no formality: the source itself is full of them."""
+    source = nbformat.read(SOURCES[0], as_version=4)
+    found = "\n".join(leaks(source, source))
+    assert "BEGIN SOLUTION" in found
+    assert "BEGIN HIDDEN TESTS" in found
+
+
+def test_project_speaks_of_itself() -> None:
+    """Nothing names a person's machine, its paths or a package registry's host."""
+    forbidden = re.compile(r"pypi\.org|pythonhosted|/root/|/work/main|\.pyenv|anaconda\.org", re.IGNORECASE)
+    for path in tracked():
+        if path.suffix in (".png", ".db", ".pdf") or path == Path(__file__).resolve():
+            continue
+        found = forbidden.search(path.read_text("utf-8", "replace"))
+        assert not found, f"{path.relative_to(ROOT)}: {found and found.group(0)}"
+
+
+def test_style() -> None:
+    """ruff finds nothing, in code and in notebooks, and the format is ruff's."""
+    for arguments in (["check", "."], ["format", "--check", "."]):
+        ended = subprocess.run([sys.executable, "-m", "ruff", *arguments], cwd=ROOT, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stdout
+
+
+def test_types() -> None:
+    """mypy finds nothing in the package."""
+    ended = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout
