@@ -2,9 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(VENV)-uv/bin:$(PATH)
 
-.PHONY: setup demo test build sample audit lint lock environment clean
+.PHONY: setup demo test build sample audit wheel lint lock clean
 
 setup: $(VENV)/.done  ## .venv from the lock
 
@@ -27,6 +27,9 @@ sample: setup  ## submitted/, autograded/, feedback/ and gradebook.db of the sam
 audit: setup  ## the fairness report of every assignment
 	for a in source/*/; do $(BIN)/course audit $$(basename $$a) || exit 1; done
 
+wheel: setup  ## dist/: the package for learners, without solutions
+	uv build --quiet --wheel
+
 lint: setup  ## what pre-commit checks, without git hooks
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -36,4 +39,4 @@ lock: setup  ## requirements.lock and environment.yml from pyproject.toml
 	$(BIN)/python scripts/make_environment.py
 
 clean:  ## what the commands above made, except the sample class
-	rm -rf $(VENV) .demo .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(VENV)-uv .demo dist .pytest_cache .ruff_cache .mypy_cache

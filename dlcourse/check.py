@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.payload import MIME, PayloadError, decode, describe, encode_array, encode_json, to_array
+from dlcourse.payload import MIME, PayloadError, decode, describe, encode_array, encode_json, is_tensor, to_array
 from dlcourse.predicates import PREDICATES, Outcome
 
 __all__ = [
@@ -238,6 +238,7 @@ def isolated(function: Callable[..., Any], **stand_ins: Any) -> Callable[..., An
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
         with explained():
             result = inner(*args, **kwargs)
         return resumed(result) if isinstance(result, types.GeneratorType) else result
@@ -314,8 +315,7 @@ def _shape_of(value: Any) -> dict[str, Any]:
 
 
 def _encode_exact(value: Any) -> dict[str, Any]:
-    arrays = isinstance(value, np.ndarray) or hasattr(value, "detach")
-    return encode_array(value) if arrays else encode_json(value)
+    return encode_array(value) if isinstance(value, np.ndarray) or is_tensor(value) else encode_json(value)
 
 
 def _encode_leaf(value: Any) -> dict[str, Any]:

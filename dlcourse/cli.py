@@ -228,7 +228,7 @@ def check(notebook: Path) -> None:
         elif answer.problems:
             console.print(f"✗ {title}", style="red", markup=False, highlight=False)
             for problem in answer.problems:
-                console.print(f"    {problem}", markup=False, highlight=False)
+                console.print(f"    {problem}", markup=False, highlight=False, soft_wrap=True)
         else:
             console.print(f"✓ {title}", style="green", markup=False, highlight=False)
     if not validation.in_order:

@@ -10,10 +10,19 @@ from dlcourse.course import CONFIG_NAME, Course
 from dlcourse.errors import CourseError
 
 
-def shipped() -> Path:
-    """The course that ships with the package: inside an installed one, beside a checked-out one."""
-    package = Path(dlcourse.__file__).resolve().parent
-    return package / "_course" if (package / "_course").is_dir() else package.parent
+def checkout() -> Path:
+    """The checked-out repository that this package runs from, which has the course's sources.
+
+    Raises:
+        CourseError: the package was installed from a wheel, as learners have it.
+    """
+    root = Path(dlcourse.__file__).resolve().parent.parent
+    if not (root / "source").is_dir() or not (root / CONFIG_NAME).is_file():
+        raise CourseError(
+            "This installation of dlcourse has no course sources: it is the learners' package. "
+            "Run `course new` from a checkout of the course's repository, after `make setup`."
+        )
+    return root
 
 
 def new(target: Path) -> Course:
@@ -24,7 +33,7 @@ def new(target: Path) -> Course:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise CourseError(f"{target} exists and is not empty. Name a new directory.")
-    origin = shipped()
+    origin = checkout()
     target.mkdir(parents=True, exist_ok=True)
     shutil.copy(origin / CONFIG_NAME, target)
     ignore = shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__")

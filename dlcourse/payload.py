@@ -69,9 +69,9 @@ def to_array(value: Any) -> np.ndarray:
 
 
 def _as_array(value: Any) -> np.ndarray | None:
-    if value is None or isinstance(value, (str, bytes, bytearray, dict, set)) or np.ma.is_masked(value):
+    if value is None or isinstance(value, (str, bytes, bytearray, dict, set)) or _is_masked(value):
         return None
-    if _is_tensor(value):
+    if is_tensor(value):
         value = value.detach().cpu()
         # NumPy has no bfloat16; .resolve_neg() makes a lazily negated tensor real.
         return (value.float() if str(value.dtype) == "torch.bfloat16" else value).resolve_neg().numpy()
@@ -83,18 +83,25 @@ def _as_array(value: Any) -> np.ndarray | None:
         return np.asarray([_as_array(item) for item in value])  # tensors that need a gradient, inside a list
 
 
-def _is_tensor(value: Any) -> bool:
+def is_tensor(value: Any) -> bool:
     """Whether this is a torch tensor, without importing torch."""
-    return hasattr(value, "detach") and hasattr(value, "cpu")
+    try:
+        return hasattr(value, "detach") and hasattr(value, "cpu")
+    except Exception:
+        return False
+
+
+def _is_masked(value: Any) -> bool:
+    return isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value)
 
 
 def describe(value: Any) -> str:
     """Name the type of a value in words that a learner can use."""
     if value is None:
         return "None (is a `return` missing?)"
-    if np.ma.is_masked(value):
+    if _is_masked(value):
         return "an array with masked elements"
-    if isinstance(value, np.ndarray) or _is_tensor(value):
+    if isinstance(value, np.ndarray) or is_tensor(value):
         return clean(f"an array of dtype {value.dtype}")
     if isinstance(value, (list, tuple)):
         return f"a {clean(type(value).__name__)} of length {len(value)} that is no rectangular array of numbers"
@@ -150,7 +157,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
         if not all(type(key) in (str, np.str_) for key in value):
             raise PayloadError("a dictionary whose keys are not all text")
         return {_plain(key): _plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (np.bool_, np.integer, np.floating, np.ndarray)) or _is_tensor(value):
+    if isinstance(value, (np.bool_, np.integer, np.floating, np.ndarray)) or is_tensor(value):
         return _plain(to_array(value).tolist(), depth + 1)
     raise PayloadError(describe(value))
 

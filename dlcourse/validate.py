@@ -83,7 +83,8 @@ def validate(path: Path) -> Validation:
         name = _name(cell)
         answer = Answered(name, questions[name], float(cell.metadata.nbgrader.points), by_hand=not is_test(cell))
         if is_test(cell):
-            answer.problems = list(dict.fromkeys(failure.why for failure in ran[name].failures))
+            why = [failure.why.removeprefix("CheckFailed: ") for failure in ran[name].failures]
+            answer.problems = list(dict.fromkeys(why))
         else:
             answer.open = not _edited(cell)
         answers.append(answer)

@@ -9,11 +9,12 @@ python=${PYTHON:-python3}
 }
 if ! command -v uv >/dev/null 2>&1; then
     # uv in a folder of its own: the machine's Python is left alone
-    "$python" -m venv "$venv-uv" || {
-        echo "$python cannot make a virtual environment; on Debian and Ubuntu: sudo apt-get install python3-venv" >&2
+    if "$python" -m venv "$venv-uv" 2>/dev/null; then
+        "$venv-uv/bin/pip" install --quiet uv
+    elif ! "$python" -m pip install --quiet --target "$venv-uv" uv; then
+        echo "$python has neither venv nor pip; on Debian and Ubuntu: sudo apt-get install python3-venv" >&2
         exit 1
-    }
-    "$venv-uv/bin/pip" install --quiet uv
+    fi
     PATH="$(cd "$venv-uv/bin" && pwd):$PATH"
 fi
 [ -x "$venv/bin/python" ] || uv venv --quiet --python "$python" "$venv"

@@ -411,7 +411,7 @@ def test_what_is_no_file_is_unreadable(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(60)
 def test_long_cells_cost_no_time(tmp_path: Path, release: NotebookNode, answered: dict[str, Any]) -> None:
-    """A notebook as large as is read, of cells as long as are read, is aligned in seconds although nothing has a name."""
+    """A notebook of the largest size and the longest cells is aligned in seconds although nothing has a name."""
     as_vscode_leaves_it(answered)
     cells = [code(f"{number}" + "x = 1\n" * (intake.MAX_SOURCE // 7)) for number in range(40)]
     path = tmp_path / "sums.ipynb"
@@ -433,7 +433,7 @@ KEYS = ["cell_type", "source", "metadata", "id", "outputs", "attachments"]
 
 @st.composite
 def mutated(draw: st.DrawFn, notebook: dict[str, Any]) -> Any:
-    """The notebook after a few random changes: cells copied, moved, dropped, retyped, their parts replaced by anything."""
+    """The notebook after a few random changes: cells copied, moved, dropped, their parts replaced by anything."""
     changed = copy.deepcopy(notebook)
     cells = changed["cells"]
     for _ in range(draw(st.integers(1, 6))):
@@ -464,7 +464,7 @@ def mutated(draw: st.DrawFn, notebook: dict[str, Any]) -> Any:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_every_notebook_comes_out_whole(data: st.DataObject, take, answered, release) -> None:
-    """However a notebook was mangled: no exception, every graded cell once and in order, locked text, valid, unique ids."""
+    """However a notebook was mangled: no exception, every graded cell once and in order, locked text, a valid file."""
     result = take(data.draw(mutated(answered)))
     hold(result, release)
     nbformat.writes(result).encode("utf-8")

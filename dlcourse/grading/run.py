@@ -19,7 +19,7 @@ from typing import Any
 import nbformat
 from jupyter_core.utils import ensure_async, run_sync
 from nbclient import NotebookClient
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 from dlcourse.errors import CourseError
@@ -68,7 +68,9 @@ class _Client(NotebookClient):
         """Take one message of the kernel in; what is malformed is passed over, as a notebook can send anything."""
         try:
             return self._take(msg, cell, cell_index)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        except CellControlSignal:  # the cell is done
+            raise
+        except Exception:
             return None
 
     def handle_comm_msg(self, outs: Any, msg: Any, cell_index: int) -> None:
@@ -165,6 +167,7 @@ def _started(client: _Client, scratch: Path, environment: dict[str, str]) -> Ite
         CourseError: the kernel does not start at all, with what it said last: the machine's fault, not a submission's.
     """
     with tempfile.TemporaryFile() as said, ExitStack() as stack:
+        assert client.km is not None
         stack.callback(client.km.context.destroy, linger=0)
         try:
             stack.enter_context(client.setup_kernel(cwd=str(scratch), env=environment, stdout=said, stderr=said))

@@ -34,8 +34,8 @@ def require() -> str:
 def wrap(command: list[str], scratch: Path) -> list[str]:
     """Return ``command`` run by bubblewrap: all namespaces new, the system read-only, ``scratch`` alone writable.
 
-    Visible are the system's libraries, this Python with its packages, and the package ``dlcourse`` without the course
-    that it may carry. Home, the course directory, other processes and the network are not.
+    Visible are the system's libraries and this Python with its packages, ``dlcourse`` among them. Home, the course
+    directory, other processes and the network are not.
     """
     arguments = [
         require(),
@@ -62,12 +62,10 @@ def wrap(command: list[str], scratch: Path) -> list[str]:
         arguments += ["--ro-bind-try", path, path]
     arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
     package = Path(dlcourse.__file__).resolve().parent
-    for path in _outermost(
+    for visible in _outermost(
         [sys.prefix, sys.base_prefix, *site.getsitepackages(), os.path.realpath(sys.executable), package]
     ):
-        arguments += ["--ro-bind", str(path), str(path)]
-    if (package / "_course").is_dir():
-        arguments += ["--tmpfs", str(package / "_course")]
+        arguments += ["--ro-bind", str(visible), str(visible)]
     return [*arguments, "--bind", str(scratch), str(scratch), "--chdir", str(scratch), "--", *command]
 
 
