@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import glob
 import logging
 import os
 import re
@@ -46,6 +47,8 @@ class Course:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
+        if glob.has_magic(str(self.root)):
+            raise CourseError(f"{self.root}: nbgrader takes *, ? and [ in a path for patterns. Rename the directory.")
         path = self.root / CONFIG_NAME
         if not path.is_file():
             raise CourseError(

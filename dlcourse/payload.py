@@ -86,7 +86,7 @@ def _as_array(value: Any) -> np.ndarray | None:
 def is_tensor(value: Any) -> bool:
     """Whether this is a torch tensor, without importing torch."""
     try:
-        return hasattr(value, "detach") and hasattr(value, "cpu")
+        return all(hasattr(value, name) for name in ("detach", "cpu", "dtype"))
     except Exception:
         return False
 

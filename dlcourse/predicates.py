@@ -154,12 +154,12 @@ def _equal_arrays(value: Any, reference: Any) -> Outcome:
     if not different.any():
         return Outcome(True, distance=0.0)
     where = _first(different)
-    return Outcome(
-        False,
-        f"wrong value: {int(different.sum())} of {got.size} elements differ"
-        + (f", first at {_index(where)}" if where else ""),
-        (f"first at {_index(where)}: " if where else "") + f"expected {expected[where]}, got {got[where]}",
-    )
+    detail = f"expected {expected[where]}, got {got[where]}"
+    if not where:
+        return Outcome(False, "wrong value", detail)
+    first = f"first at {_index(where)}"
+    message = f"wrong value: {int(different.sum())} of {got.size} elements differ, {first}"
+    return Outcome(False, message, f"{first}: {detail}")
 
 
 def _same(value: Any, reference: Any) -> bool:
@@ -215,7 +215,8 @@ def accuracy(value: Any, reference: Any, params: dict[str, Any]) -> Outcome:
     labels = to_array(reference)
     if got.shape != labels.shape:
         return Outcome(False, f"wrong shape: got {got.shape}, expected one prediction for each of {labels.shape}")
-    share = float(np.mean(np.equal(got, labels)))
+    with np.errstate(invalid="ignore"):
+        share = float(np.mean(np.equal(got, labels)))
     if share >= params["at_least"]:
         return Outcome(True)
     return Outcome(False, f"accuracy {share:.1%} is below {params['at_least']:.1%}")

@@ -10,7 +10,7 @@ python=${PYTHON:-python3}
 if ! command -v uv >/dev/null 2>&1; then
     # uv in a folder of its own: the machine's Python is left alone
     if "$python" -m venv "$venv-uv" 2>/dev/null; then
-        "$venv-uv/bin/pip" install --quiet uv
+        "$venv-uv/bin/pip" install --quiet --disable-pip-version-check uv
     elif ! "$python" -m pip install --quiet --target "$venv-uv" uv; then
         echo "$python has neither venv nor pip; on Debian and Ubuntu: sudo apt-get install python3-venv" >&2
         exit 1

@@ -70,7 +70,7 @@ def lab(tmp_path: Path, surroundings: dict[str, str]) -> Iterator[str]:
             yield _address(server, Path(surroundings["JUPYTER_RUNTIME_DIR"]))
         finally:
             _stop(server)
-            print(log.read_text()[-5000:])  # pytest shows it where the test failed
+            print(log.read_text("utf-8", "replace")[-5000:])  # pytest shows it where the test failed
 
 
 def _address(server: subprocess.Popen[bytes], runtime: Path) -> str:

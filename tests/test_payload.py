@@ -26,7 +26,11 @@ JSON = st.recursive(
     max_leaves=12,
 )
 PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=6,
 ).filter(lambda value: depth(value) <= payload.MAX_DEPTH)
@@ -76,7 +80,9 @@ def test_plain_values_come_back(value: Any) -> None:
     ("value", "expected"),
     [
         pytest.param(torch.ones(2, requires_grad=True) * 2, [2.0, 2.0], id="tensor with gradient"),
-        pytest.param([torch.ones(2, requires_grad=True), torch.zeros(2)], [[1.0, 1.0], [0.0, 0.0]], id="list of tensors"),
+        pytest.param(
+            [torch.ones(2, requires_grad=True), torch.zeros(2)], [[1.0, 1.0], [0.0, 0.0]], id="list of tensors"
+        ),
         pytest.param([[torch.tensor(1.5, requires_grad=True)], [2]], [[1.5], [2.0]], id="nested list with a tensor"),
         pytest.param(torch.tensor([1.5], dtype=torch.bfloat16), [1.5], id="bfloat16"),
         pytest.param(torch.tensor([1 + 2j]).conj().imag, [-2.0], id="lazily negated tensor"),
@@ -153,7 +159,19 @@ def test_spiteful_objects_raise_nothing(encode: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [float("nan"), float("inf"), [np.float32("nan")], 2**2000, "\ud800", ["\udfff"], {1: 2}, {"\ud800": 1}, {1, 2}, b"x", object()],
+    [
+        float("nan"),
+        float("inf"),
+        [np.float32("nan")],
+        2**2000,
+        "\ud800",
+        ["\udfff"],
+        {1: 2},
+        {"\ud800": 1},
+        {1, 2},
+        b"x",
+        object(),
+    ],
 )
 def test_what_is_not_plain_is_unusable(value: Any) -> None:
     """NaN, huge integers, half surrogate pairs and objects cannot be sent as plain values, and do not raise."""
@@ -291,7 +309,9 @@ def test_lists_are_bounded_together() -> None:
         decode({"list": [encode_array(1.0), encode_array({1})]})
 
 
-@given(st.text() | st.sampled_from(["\x1b[31mred\x1b[0m", "\x1b]0;title\x07x", "a\u202eb", "\x9b2Jx", "\x1bcx", "\ud800"]))
+@given(
+    st.text() | st.sampled_from(["\x1b[31mred\x1b[0m", "\x1b]0;title\x07x", "a\u202eb", "\x9b2Jx", "\x1bcx", "\ud800"])
+)
 @settings(max_examples=100, deadline=None)
 def test_clean_text(text: str) -> None:
     """Cleaned text is one short printable line, and printable text without runs of blanks stays as it is."""
@@ -303,7 +323,9 @@ def test_clean_text(text: str) -> None:
 
 def test_clean_removes_whole_escapes() -> None:
     """Of a terminal escape nothing stays, of a long text its beginning."""
-    assert clean("\x1b[1;31mred\x1b[0m \x1b]8;;http://x\x07link\x1b]8;;\x1b\\ \x1b(B\x1bMend\nnext") == "red link end next"
+    assert (
+        clean("\x1b[1;31mred\x1b[0m \x1b]8;;http://x\x07link\x1b]8;;\x1b\\ \x1b(B\x1bMend\nnext") == "red link end next"
+    )
     assert clean("a" * 10**6, 10) == "a" * 9 + "…"
 
 

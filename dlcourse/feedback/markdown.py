@@ -17,7 +17,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 MAX_FORMULA = 5000  # characters
 _MACROS = re.compile(r"\\(?:(?:re)?newcommand|providecommand|g?def)\b")  # a few of them can expand without end
 _STYLING = {"href", "style", "class", "id", "src"}  # attributes that a formula could bring along
-_LINK = re.compile(r"(?:https?://|mailto:|#)", re.IGNORECASE)
+_LINK = re.compile(r"(?:https?://|mailto:|attachment:|#)", re.IGNORECASE)
 _PICTURES = ("image/png", "image/jpeg")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+\Z")
 

@@ -227,6 +227,8 @@ def _grade_one(course: Course, assignment: str, student: str, fingerprint: str) 
         except (NbGraderException, OSError, DatabaseError) as error:
             reason = next((e for e in errors if "Error" in e), errors[0] if errors else str(error))
             reason = reason.removeprefix("dlcourse.errors.CourseError: ")
+            if "[Errno" in reason:
+                reason += ". When that is mended, run the command again: what was finished is kept"
             raise CourseError(reason.removeprefix("dlcourse.errors.CourseError: ")) from error
 
 

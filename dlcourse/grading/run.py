@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -60,6 +61,7 @@ class _Client(NotebookClient):
     """nbclient that keeps emitted values apart from outputs and bounds both."""
 
     emissions: list[Any] | None = None
+    polling: asyncio.Task[None] | None = None
     emitted = 0
     size = 0
     count = 0
@@ -72,6 +74,15 @@ class _Client(NotebookClient):
             raise
         except Exception:
             return None
+
+    async def _async_poll_output_msg(self, parent_msg_id: str, cell: NotebookNode, cell_index: int) -> None:
+        self.polling = asyncio.current_task()
+        await super()._async_poll_output_msg(parent_msg_id, cell, cell_index)
+
+    def let_go(self) -> None:
+        """End what nbclient leaves behind of a cell that timed out: it would take the next cells' messages away."""
+        if self.polling is not None:
+            self.polling.cancel()
 
     def handle_comm_msg(self, outs: Any, msg: Any, cell_index: int) -> None:
         """Keep nothing of widgets: their state has no bound."""
@@ -238,6 +249,7 @@ class _Runner:
         failure = Failure(cell.source, "timeout", f"stopped after {self.client.timeout} seconds")
         note = nbformat.v4.new_output("stream", name="stderr", text=f"\n[{failure.why}]\n")
         cell.outputs.append(note)
+        self.client.let_go()
         probe = nbformat.v4.new_code_cell("None")
         try:
             assert self.client.km is not None

@@ -1,0 +1,122 @@
+"""Run a solution and record what it emits as the references of its notebook."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+
+from dlcourse.build.lint import literal_labels
+from dlcourse.errors import CourseError
+from dlcourse.grading.judge import Reference, judge_cell
+from dlcourse.grading.key import is_test, source_digest, statements_of
+from dlcourse.grading.run import Transcript, execute
+from dlcourse.payload import PayloadError, decode
+
+NOTEBOOK_SECONDS = 60.0  # default budget of a solution; a notebook may state its own in metadata.dlcourse.seconds
+GRADED_SECONDS = 20.0
+
+
+def record(source: NotebookNode, files: Path) -> tuple[dict[str, Any], Transcript]:
+    """Run the solution twice, once to record and once as a submission.
+
+    Returns:
+        The references as they are stored, and the transcript of the second run.
+
+    Raises:
+        CourseError: the solution raises, leaves a check without a value, does not get full marks from its own
+            references, or takes longer than its budget. The message names every cell concerned.
+    """
+    statements = statements_of(source)
+    transcript = execute(copy.deepcopy(source), statements, mode="record", sandboxed=False, files=files, **_LIMITS)
+    problems: list[str] = []
+    cells: dict[str, dict[str, Any]] = {}
+    for cell in source.cells:
+        if is_test(cell):
+            grade_id = cell.metadata.nbgrader.grade_id
+            ran = transcript.cells[grade_id]
+            problems += [
+                f"{grade_id}: the solution fails in `{f.source.splitlines()[0][:60]}`: {f.why}" for f in ran.failures
+            ]
+            hidden = {label for s in statements[grade_id] if s.hidden for label in literal_labels(s.source)}
+            cells[grade_id] = {}
+            for payload in ran.emissions:
+                problems += _add(cells[grade_id], grade_id, payload, hidden)
+            problems += [
+                f"{grade_id}: the check {label!r} recorded no reference"
+                for label in literal_labels(cell.source)
+                if label not in cells[grade_id]
+            ]
+            checks = cells[grade_id].values()
+            if checks and not any(check["weight"] > 0 for check in checks):
+                problems.append(f"{grade_id}: no check has a weight, so no point could be earned")
+    if problems:
+        raise CourseError("\n".join(problems))
+    again = execute(copy.deepcopy(source), statements, sandboxed=False, files=files, **_LIMITS)
+    problems = [*_not_full(source, cells, again), *_too_slow(source, again)]
+    if problems:
+        raise CourseError("\n".join(problems))
+    return {"format": 1, "source_sha256": source_digest(source), "cells": cells}, again
+
+
+_LIMITS: dict[str, Any] = {"cell_seconds": 300.0, "notebook_seconds": 900.0}
+
+
+def _add(cell: dict[str, Any], grade_id: str, payload: Any, hidden: set[str]) -> list[str]:
+    label = payload["label"]
+    if label in cell:
+        return [f"{grade_id}: two checks are labelled {label!r}"]
+    if not (isinstance(payload["weight"], (int, float)) and payload["weight"] >= 0):
+        return [f"{grade_id}: the check {label!r} has the weight {payload['weight']!r}"]
+    try:
+        decode(payload["value"])
+        decode(payload["reference"])
+    except PayloadError as error:
+        return [f"{grade_id}: the solution's value for {label!r} cannot be graded: {error}"]
+    cell[label] = {
+        "kind": payload["kind"],
+        "value": payload["reference"],
+        "params": payload["params"],
+        "weight": payload["weight"],
+        "hint": payload["hint"],
+        "hidden": label in hidden,
+    }
+    return []
+
+
+def _not_full(source: NotebookNode, cells: dict[str, Any], again: Transcript) -> list[str]:
+    problems = []
+    for cell in source.cells:
+        if not is_test(cell) or not cells[cell.metadata.nbgrader.grade_id]:
+            continue
+        grade_id = cell.metadata.nbgrader.grade_id
+        references = {
+            label: Reference(c["kind"], decode(c["value"]), c["params"], c["weight"], c["hint"], c["hidden"])
+            for label, c in cells[grade_id].items()
+        }
+        ran = again.cells[grade_id]
+        verdict = judge_cell(references, ran.emissions, float(cell.metadata.nbgrader.points), ran.failures)
+        problems += [
+            f"{grade_id}: the solution does not pass its own check {c.label!r}: {c.message}"
+            for c in verdict.checks
+            if not c.passed
+        ]
+    return problems
+
+
+def _too_slow(source: NotebookNode, run: Transcript) -> list[str]:
+    budget = float(source.metadata.get("dlcourse", {}).get("seconds", NOTEBOOK_SECONDS))
+    problems = []
+    if run.seconds > budget:
+        problems.append(f"the notebook took {run.seconds:.0f} s, its budget is {budget:.0f} s")
+    if run.graded_seconds > GRADED_SECONDS:
+        problems.append(f"the graded cells took {run.graded_seconds:.0f} s, their budget is {GRADED_SECONDS:.0f} s")
+    return problems
+
+
+def dump(recorded: dict[str, Any]) -> str:
+    """The text of a reference file: the same references give the same bytes."""
+    return json.dumps(recorded, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
