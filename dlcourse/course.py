@@ -69,6 +69,8 @@ class Course:
         if not self.log.handlers:
             self.log.addHandler(logging.NullHandler())
             self.log.propagate = False
+            # What the gradebook logs before it raises: without any handler Python would print it with its traceback.
+            logging.getLogger("tornado.application").addHandler(logging.NullHandler())
 
     def directory(self, **options: Any) -> CourseDirectory:
         """nbgrader's own view of this directory, for one assignment, student or notebook."""

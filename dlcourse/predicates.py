@@ -108,11 +108,12 @@ def close(value: Any, reference: Any, params: dict[str, Any]) -> Outcome:
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         off = np.abs(got - expected)
         ratio = np.where(off == 0, 0.0, off / tolerance)  # what is exact passes a tolerance of zero, too
-    worst = tuple(np.unravel_index(int(ratio.argmax()), ratio.shape))
-    distance = float(ratio[worst])
+    distance = float(ratio.max())
     if distance <= 1:
         return Outcome(True, distance=distance)
     wrong = int((ratio > 1).sum())
+    # shown is the largest error in the unit of the value: what a reader takes for the worst
+    worst = tuple(np.unravel_index(int(np.where(ratio > 1, off, -1.0).argmax()), ratio.shape))
     where = f"{wrong} of {got.size} elements differ, worst at {_index(worst)}, " if worst else ""
     at = f"at {_index(worst)} " if worst else ""
     detail = f"{at}expected {_number(float(expected[worst]))}, got {_number(float(got[worst]))}, "

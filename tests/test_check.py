@@ -344,6 +344,7 @@ def even(n): return n == 0 or odd(n - 1)
 def odd(n): return n != 0 and even(n - 1)
 def keywords(x, /, y=2, *, z=3, act=helper): return act(x) + y + z
 def keyword_helper(x, *, act=helper): return act(x)
+def default_helper(x, act=helper): return act(x)
 def writes(x):
     global scale, fresh
     scale = fresh = x
@@ -447,7 +448,16 @@ def test_isolated_functions_work(call: str, result: Any) -> None:
     "call",
     [
         f"check.isolated({name}, helper=lambda x: 100)(1)"
-        for name in ("uses_helper", "keywords", "keyword_helper", "decorated", "cached", "uses_cached", "partial")
+        for name in (
+            "uses_helper",
+            "keywords",
+            "keyword_helper",
+            "default_helper",
+            "decorated",
+            "cached",
+            "uses_cached",
+            "partial",
+        )
     ]
     + [f"check.isolated({name}, helper=lambda x: 100)(1)" for name in ("uses_partial", "square", "closure")]
     + [
@@ -520,6 +530,14 @@ def test_decorators_of_modules_are_taken_apart() -> None:
     assert ask("check.isolated(graded, helper=lambda x: 100)(1)") == 100
     with pytest.raises(NameError, match="global variable `scale`"):
         ask("check.isolated(bad)(1)")
+
+
+def test_decorators_keep_their_module() -> None:
+    """A decorator of another module goes on using that module's data, around the isolated function."""
+    module = notebook("times = 3\ndef tripled(f):\n    return lambda x: times * f(x)\n")
+    ask = notebook(CELL + "@tripled\ndef graded(x): return helper(x)\n", tripled=module("tripled"))
+    assert ask("check.isolated(graded)(1)") == 6
+    assert ask("check.isolated(graded, helper=lambda x: 100)(1)") == 300
 
 
 @given(st.integers(-5, 5), st.integers(-5, 5))

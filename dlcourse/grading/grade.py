@@ -100,8 +100,6 @@ def grade(
 
 
 _ODD_NAME = "the folder's name cannot be a student's: use letters, digits and _.@+- only"
-
-
 _LINK = "the folder is a link, and links are not followed: put the files themselves in its place"
 
 

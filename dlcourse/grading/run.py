@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
+import dlcourse
 from dlcourse.errors import CourseError
 from dlcourse.grading import kernel
 from dlcourse.grading.judge import MAX_EMISSIONS, Failure
@@ -36,6 +38,9 @@ MAX_FILES = 64 * 2**20  # bytes of files that come with a submission
 PATIENCE = 5  # seconds that a kernel has to answer an interrupt, and the least limit of a cell
 # nbclient leaves a task behind when a cell is stopped, and asyncio reports it on the terminal.
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+# Longest first: an environment often lies inside the checkout.
+_FOLDERS = sorted({sys.prefix, sys.base_prefix, str(Path(dlcourse.__file__).resolve().parent.parent)}, key=len)[::-1]
+_KERNEL_FILE = re.compile(r"/tmp/ipykernel_\d+/")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -145,14 +150,12 @@ def execute(
     begin = time.monotonic()
     with _scratch(files) as scratch:
         manager = kernel.manager(scratch, mode, sandboxed, threads)
-        page = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell()]
-        )  # nbclient writes each cell to its place here
+        page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()])  # nbclient puts each cell here
         client = _Client(page, km=manager, allow_errors=True, record_timing=False, skip_cells_with_tag="")
         client.owns_km = True
         client.reset_execution_trackers()
         with _started(client, scratch, kernel.environment(scratch, mode, threads, figures)):
-            runner = _Runner(client, begin + notebook_seconds, cell_seconds)
+            runner = _Runner(client, scratch, begin + notebook_seconds, cell_seconds)
             for cell in notebook.cells:
                 if cell.cell_type != "code":
                     continue
@@ -192,7 +195,8 @@ def _started(client: _Client, scratch: Path, environment: dict[str, str]) -> Ite
 class _Runner:
     """Runs cells until time or the kernel is gone; what comes after gets the cause of that."""
 
-    def __init__(self, client: _Client, deadline: float, cell_seconds: float) -> None:
+    def __init__(self, client: _Client, scratch: Path, deadline: float, cell_seconds: float) -> None:
+        self.scratch = scratch
         self.client, self.deadline, self.cell_seconds = client, deadline, cell_seconds
         self.gone: Failure | None = None
 
@@ -216,6 +220,7 @@ class _Runner:
         except (AttributeError, KeyError, TypeError, ValueError):  # the kernel sent what cannot be read as a message
             self._end()
             return self._died(cell)
+        self._scrub(cell)
         dropped = self.client.count > MAX_MESSAGES or self.client.size > MAX_OUTPUT
         if dropped:
             note = "\n[more output than is kept: the rest was left out]\n"
@@ -225,7 +230,8 @@ class _Runner:
 
     def test_cell(self, cell: NotebookNode, statements: list[Statement]) -> CellRun:
         """Run the statements of a test cell one by one. After a timeout the rest of the cell is not tried."""
-        run, outputs = CellRun(), []
+        run = CellRun()
+        outputs: list[NotebookNode] = []
         self.client.emissions = run.emissions
         stopped: Failure | None = None
         for statement in statements:
@@ -236,7 +242,8 @@ class _Runner:
             if failure := self.cell(part):
                 run.failures.append(failure)
                 stopped = failure if failure.cause != "error" else None
-            outputs += part.outputs
+            # A traceback shows the statement: what hidden ones print stays out of the notebook, and so of every page.
+            outputs += [] if statement.hidden else part.outputs
         self.client.emissions = None
         cell.outputs, cell.execution_count = outputs, self.client.code_cells_executed
         return run
@@ -262,6 +269,14 @@ class _Runner:
         self.cell_seconds = max(self.cell_seconds / 2, PATIENCE)
         return failure
 
+    def _scrub(self, cell: NotebookNode) -> None:
+        """Leave this machine's folders out of what is kept: the same submission gives the same notebook anywhere."""
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                output.text = _without_folders(output.text, self.scratch)
+            elif output.output_type == "error":
+                output.traceback = [_without_folders(line, self.scratch) for line in output.traceback]
+
     def _end(self) -> None:
         assert self.client.km is not None
         _wait(self.client.km.shutdown_kernel, now=True)
@@ -280,6 +295,12 @@ def _wait(function: Any, **arguments: Any) -> Any:
         return await ensure_async(function(**arguments))
 
     return run_sync(call)()
+
+
+def _without_folders(text: str, scratch: Path) -> str:
+    for folder in (scratch, *_FOLDERS):
+        text = text.replace(f"{folder}/", "…/")
+    return _KERNEL_FILE.sub("", text)
 
 
 def _one_line(error: NotebookNode) -> str:
