@@ -247,7 +247,7 @@ def isolated(function: Callable[..., Any], **stand_ins: Any) -> Callable[..., An
 
 
 def _is_code(name: str, value: Any) -> bool:
-    constant = name.isupper() and not getattr(value, "shape", ())  # an array `X` is data
+    constant = name.isupper() and (len(name) > 1 or not getattr(value, "shape", ()))  # an array `X` is data
     if name.startswith("__") or constant or isinstance(value, (types.ModuleType, functools.partial)):
         return True
     return callable(value) and hasattr(value, "__name__")  # functions of every making and classes, no objects

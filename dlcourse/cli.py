@@ -106,6 +106,7 @@ def grade(
 ) -> None:
     """Grade the class: submitted/ → autograded/, gradebook, feedback/. Goes on where an earlier run stopped."""
     from dlcourse.grading import grade as engine
+    from dlcourse.grading.report import Result, as_json
 
     course = _course(directory)
     if sandbox == "none":
@@ -121,12 +122,12 @@ def grade(
     with bar:
         task = bar.add_task(f"Grading {assignment}", total=None)
 
-        def say(result: engine.Result | None, done: int, total: int) -> None:
+        def say(result: Result | None, done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
         result = engine.grade(course, assignment, student=student, force=force, sandboxed=sandbox, say=say)
     if json_file:
-        _write_json(json_file, engine.as_json(result))
+        _write_json(json_file, as_json(result))
     _print_scores(result)
     for name, reason in result.failed.items():
         errors.print(f"{name!r} was not graded: {reason}", style="red", markup=False, highlight=False)

@@ -11,8 +11,8 @@ from nbgrader import utils
 
 from dlcourse.errors import CourseError
 from dlcourse.feedback.cells import show_cells
-from dlcourse.grading.intake import Unreadable, read_cells
 from dlcourse.grading.key import is_test, statements_of
+from dlcourse.grading.reading import Unreadable, read_cells
 from dlcourse.grading.run import execute
 
 CELL_SECONDS, NOTEBOOK_SECONDS = 300.0, 1200.0  # patient: a learner's machine may be slow

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nbformat import NotebookNode
 
-from dlcourse.grading import intake
-from dlcourse.grading.intake import Unreadable, read_cells, take_in
+from dlcourse.grading import reading
+from dlcourse.grading.intake import take_in
+from dlcourse.grading.reading import Unreadable, read_cells
 
 MEAN = "def mean(x):\n    return x.mean()"
 CENTRE = "def centre(x):\n    return x - x.mean()"
@@ -413,7 +414,7 @@ def test_what_is_no_file_is_unreadable(tmp_path: Path) -> None:
 def test_long_cells_cost_no_time(tmp_path: Path, release: NotebookNode, answered: dict[str, Any]) -> None:
     """A notebook of the largest size and the longest cells is aligned in seconds although nothing has a name."""
     as_vscode_leaves_it(answered)
-    cells = [code(f"{number}" + "x = 1\n" * (intake.MAX_SOURCE // 7)) for number in range(40)]
+    cells = [code(f"{number}" + "x = 1\n" * (reading.MAX_SOURCE // 7)) for number in range(40)]
     path = tmp_path / "sums.ipynb"
     path.write_text(json.dumps({**answered, "cells": cells + answered["cells"]}), "utf-8")
     assert answers(take_in(path, release)) == ALL

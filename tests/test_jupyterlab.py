@@ -190,7 +190,7 @@ def test_a_learner_reads_the_diagnosis_and_mends_the_answer(lab: str, page: Page
     expect(learner.outputs(check).first).to_have_text("✓ shape")
     headline, detail, hint = learner.outputs(check).last.inner_text().strip().split("\n")
     assert headline.startswith("✗ column 0: wrong value") and "3 of 3" in headline
-    assert "[0] expected 0.125, got 0.333" in detail
+    assert "[1] expected 0.375, got 0.75" in detail
     assert hint.strip() == "hint: divide by the sum over axis 0"
     learner.cell(answer).evaluate("cell => cell.scrollIntoView({block: 'start'})")
     expect(learner.outputs(check).last).to_be_in_viewport(ratio=1)

@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
 import dlcourse
-from dlcourse.grading import run
+from dlcourse.grading import client, run
 from dlcourse.grading.judge import MAX_EMISSIONS
 from dlcourse.grading.key import Statement
 from dlcourse.payload import MIME
@@ -165,8 +165,8 @@ def test_a_sandboxed_kernel_sees_its_own_files_and_nothing_else(
     assert many.failures == []
     assert book.cells[3].outputs == []
     for bomb in book.cells[4:6]:
-        assert len(json.dumps(bomb)) < run.MAX_OUTPUT + 2**20
-        assert len(bomb.outputs) <= run.MAX_MESSAGES + 1
+        assert len(json.dumps(bomb)) < client.MAX_OUTPUT + 2**20
+        assert len(bomb.outputs) <= client.MAX_MESSAGES + 1
         assert "more output than is kept" in bomb.outputs[-1].text
     assert printed(book.cells[6]) == "True\n"
     assert running("98765") == []
@@ -239,7 +239,7 @@ def test_a_message_that_is_too_large_neither_hangs_nor_costs_memory(
     )
     transcript = run.execute(book, statements, cell_seconds=4, sandboxed=False)
     assert labels(transcript.cells["before"]) == ["before"]
-    assert len(json.dumps(book)) < run.MAX_OUTPUT
+    assert len(json.dumps(book)) < client.MAX_OUTPUT
     after = transcript.cells["after"]
     assert labels(after) == ["after"] or causes(after)[0][1] in ("timeout", "kernel_died")
     assert transcript.seconds < 25

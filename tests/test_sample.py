@@ -12,11 +12,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbgrader.converters import GenerateFeedback
 
 from dlcourse.build import build
 from dlcourse.course import Course
-from dlcourse.grading.grade import ClassResult, collect, grade
+from dlcourse.grading.grade import grade
 from dlcourse.grading.key import AnswerKey
+from dlcourse.grading.report import ClassResult, collect
 from dlcourse.grading.steps import verdicts
 from dlcourse.sample import is_shipped
 
@@ -116,6 +118,19 @@ def test_committed_results_are_up_to_date(graded: tuple[Course, ClassResult], na
     assert (was.score, was.cause, was.repairs, was.questions) == (now.score, now.cause, now.repairs, now.questions), (
         stale
     )
+
+
+def test_committed_feedback_is_up_to_date(tmp_path: Path) -> None:
+    """The feedback pages are what the committed results give now, byte for byte."""
+    for name in ("autograded", "source", "submitted"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    for name in ("nbgrader_config.py", "gradebook.db"):
+        shutil.copy(ROOT / name, tmp_path)
+    course = Course(tmp_path)
+    for name in NAMES:
+        course.converter(GenerateFeedback, ASSIGNMENT, name).start()
+        page = Path("feedback", name, ASSIGNMENT, f"{NOTEBOOK}.html")
+        assert (tmp_path / page).read_bytes() == (ROOT / page).read_bytes(), f"{page} is stale: run `make sample`"
 
 
 def _without_distance(judged: list[dict]) -> list[dict]:

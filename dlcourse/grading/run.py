@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import logging
-import os
 import re
-import shutil
-import stat
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,27 +13,17 @@ from typing import Any
 
 import nbformat
 from jupyter_core.utils import ensure_async, run_sync
-from nbclient import NotebookClient
-from nbclient.exceptions import CellControlSignal, CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-import dlcourse
 from dlcourse.errors import CourseError
 from dlcourse.grading import kernel
-from dlcourse.grading.judge import MAX_EMISSIONS, Failure
+from dlcourse.grading.client import MAX_MESSAGES, MAX_OUTPUT, Client
+from dlcourse.grading.judge import Failure
 from dlcourse.grading.key import Statement, is_test
-from dlcourse.payload import MIME
+from dlcourse.grading.scratch import scratch_folder, without_folders
 
-MAX_OUTPUT = 8 * 2**20  # bytes kept of one cell's outputs
-MAX_MESSAGES = 2000  # outputs kept of one cell
-MAX_EMITTED = 64 * 2**20  # bytes of emitted values kept of one submission
-MAX_FILES = 64 * 2**20  # bytes of files that come with a submission
 PATIENCE = 5  # seconds that a kernel has to answer an interrupt, and the least limit of a cell
-# nbclient leaves a task behind when a cell is stopped, and asyncio reports it on the terminal.
-logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-# Longest first: an environment often lies inside the checkout.
-_FOLDERS = sorted({sys.prefix, sys.base_prefix, str(Path(dlcourse.__file__).resolve().parent.parent)}, key=len)[::-1]
-_KERNEL_FILE = re.compile(r"/tmp/ipykernel_\d+/")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -60,62 +43,6 @@ class Transcript:
     cells: dict[str, CellRun] = field(default_factory=dict)
     seconds: float = 0.0
     graded_seconds: float = 0.0
-
-
-class _Client(NotebookClient):
-    """nbclient that keeps emitted values apart from outputs and bounds both."""
-
-    emissions: list[Any] | None = None
-    polling: asyncio.Task[None] | None = None
-    emitted = 0
-    size = 0
-    count = 0
-
-    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
-        """Take one message of the kernel in; what is malformed is passed over, as a notebook can send anything."""
-        try:
-            return self._take(msg, cell, cell_index)
-        except CellControlSignal:  # the cell is done
-            raise
-        except Exception:
-            return None
-
-    async def _async_poll_output_msg(self, parent_msg_id: str, cell: NotebookNode, cell_index: int) -> None:
-        self.polling = asyncio.current_task()
-        await super()._async_poll_output_msg(parent_msg_id, cell, cell_index)
-
-    def let_go(self) -> None:
-        """End what nbclient leaves behind of a cell that timed out: it would take the next cells' messages away."""
-        if self.polling is not None:
-            self.polling.cancel()
-
-    def handle_comm_msg(self, outs: Any, msg: Any, cell_index: int) -> None:
-        """Keep nothing of widgets: their state has no bound."""
-
-    def _take(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
-        if msg["msg_type"] in ("stream", "display_data", "execute_result", "error", "update_display_data"):
-            content = msg["content"]
-            data = content.get("data")
-            if isinstance(data, dict) and MIME in data:
-                self._collect(data[MIME])
-                return None
-            self.count += 1
-            self.size += _size(content)
-            if self.count > MAX_MESSAGES or self.size > MAX_OUTPUT:
-                return None
-        return super().process_message(msg, cell, cell_index)
-
-    def _collect(self, payload: Any) -> None:
-        self.emitted += _size(payload)
-        if self.emissions is not None and len(self.emissions) < MAX_EMISSIONS and self.emitted <= MAX_EMITTED:
-            self.emissions.append(payload)
-
-
-def _size(content: Any) -> int:
-    try:
-        return len(json.dumps(content))
-    except (TypeError, ValueError, RecursionError):
-        return MAX_OUTPUT + 1
 
 
 def execute(
@@ -148,10 +75,10 @@ def execute(
     """
     transcript = Transcript()
     begin = time.monotonic()
-    with _scratch(files) as scratch:
+    with scratch_folder(files) as scratch:
         manager = kernel.manager(scratch, mode, sandboxed, threads)
         page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()])  # nbclient puts each cell here
-        client = _Client(page, km=manager, allow_errors=True, record_timing=False, skip_cells_with_tag="")
+        client = Client(page, km=manager, allow_errors=True, record_timing=False, skip_cells_with_tag="")
         client.owns_km = True
         client.reset_execution_trackers()
         with _started(client, scratch, kernel.environment(scratch, mode, threads, figures)):
@@ -174,7 +101,7 @@ def execute(
 
 
 @contextmanager
-def _started(client: _Client, scratch: Path, environment: dict[str, str]) -> Iterator[None]:
+def _started(client: Client, scratch: Path, environment: dict[str, str]) -> Iterator[None]:
     """Start the kernel and end it.
 
     Raises:
@@ -195,7 +122,7 @@ def _started(client: _Client, scratch: Path, environment: dict[str, str]) -> Ite
 class _Runner:
     """Runs cells until time or the kernel is gone; what comes after gets the cause of that."""
 
-    def __init__(self, client: _Client, scratch: Path, deadline: float, cell_seconds: float) -> None:
+    def __init__(self, client: Client, scratch: Path, deadline: float, cell_seconds: float) -> None:
         self.scratch = scratch
         self.client, self.deadline, self.cell_seconds = client, deadline, cell_seconds
         self.gone: Failure | None = None
@@ -273,9 +200,9 @@ class _Runner:
         """Leave this machine's folders out of what is kept: the same submission gives the same notebook anywhere."""
         for output in cell.outputs:
             if output.output_type == "stream":
-                output.text = _without_folders(output.text, self.scratch)
+                output.text = without_folders(output.text, self.scratch)
             elif output.output_type == "error":
-                output.traceback = [_without_folders(line, self.scratch) for line in output.traceback]
+                output.traceback = [without_folders(line, self.scratch) for line in output.traceback]
 
     def _end(self) -> None:
         assert self.client.km is not None
@@ -297,42 +224,7 @@ def _wait(function: Any, **arguments: Any) -> Any:
     return run_sync(call)()
 
 
-def _without_folders(text: str, scratch: Path) -> str:
-    for folder in (scratch, *_FOLDERS):
-        text = text.replace(f"{folder}/", "…/")
-    return _KERNEL_FILE.sub("", text)
-
-
 def _one_line(error: NotebookNode) -> str:
     text = _ANSI.sub("", f"{error.get('ename', '')}: {error.get('evalue', '')}")
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= 200 else line[:199] + "…"
-
-
-@contextmanager
-def _scratch(files: Path | None) -> Iterator[Path]:
-    """A private folder for one kernel, with copies of the submission's files; short, as socket paths must be."""
-    path = Path(tempfile.mkdtemp(prefix="dlc-"))
-    try:
-        if files is not None:
-            _copy(files, path)
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def _copy(files: Path, target: Path) -> None:
-    total = 0
-    for folder, _, names in os.walk(files):
-        for name in names:
-            source = Path(folder) / name
-            status = source.lstat()
-            hidden = any(part.startswith(".") for part in source.relative_to(files).parts)
-            if not stat.S_ISREG(status.st_mode) or source.suffix.lower() == ".ipynb" or hidden:
-                continue
-            total += status.st_size
-            if total > MAX_FILES:
-                return
-            copy = target / source.relative_to(files)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, copy)

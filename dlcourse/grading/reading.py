@@ -1,0 +1,139 @@
+"""Read the file that a student handed in, which is untrusted, within limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+MAX_NOTEBOOK = 50 * 2**20  # bytes
+MAX_CELLS = 2000
+MAX_SOURCE = 2**20  # characters of one cell
+KINDS = ("code", "markdown", "raw")
+DEFINED = re.compile(r"^(?:async def|def|class) (\w+)", re.MULTILINE)
+_PICTURES = ("image/png", "image/jpeg")
+
+
+class Unreadable(Exception):
+    """A submission that cannot be read as a notebook; the message says why."""
+
+
+@dataclass(eq=False)  # two cells of the same text are still two
+class Submitted:
+    """A cell as it was handed in, reduced to what grading needs."""
+
+    kind: str
+    source: str
+    grade_id: str | None
+    cell_id: str | None
+    attachments: dict[str, dict[str, str]] = field(default_factory=dict)  # pictures by name, then type
+    taken: bool = False
+
+    def defines(self, name: str | None) -> bool:
+        """Whether the cell defines a function or class of this name at the top level."""
+        return name is not None and name in DEFINED.findall(self.source)
+
+
+def read_cells(path: Path) -> tuple[list[Submitted], list[str]]:
+    """Read a submitted notebook within limits.
+
+    Returns:
+        Its cells and the repairs that reading took.
+
+    Raises:
+        Unreadable: no regular file, too large, not JSON, or not a notebook.
+    """
+    content = _load(path)
+    repairs: list[str] = []
+    if content.get("nbformat") in (1, 2, 3):
+        try:
+            content = nbformat.convert(nbformat.from_dict(content), 4)
+        except Exception as error:
+            raise Unreadable(
+                f"a notebook of the old format {content.get('nbformat')} that cannot be converted"
+            ) from error
+        repairs.append("converted from an old notebook format")
+    cells = content.get("cells")
+    if not isinstance(cells, list):
+        raise Unreadable("not a notebook: it has no list of cells")
+    if len(cells) > MAX_CELLS:
+        raise Unreadable(f"{len(cells)} cells; at most {MAX_CELLS} are read")
+    kernel = _dict(content.get("metadata")).get("kernelspec")
+    if not isinstance(kernel, dict):
+        repairs.append("kernel metadata was missing")
+    elif str(kernel.get("language") or kernel.get("name", "python")).lower()[:6] != "python":
+        repairs.append(f"kernel {str(kernel.get('name'))[:40]!r} replaced by Python")
+    parsed = [_parse_cell(cell) for cell in cells]
+    if malformed := [str(number) for number, cell in enumerate(parsed) if cell is None]:
+        repairs.append(
+            f"malformed and left out: cell {', '.join(malformed[:10])}{' …' if malformed[10:] else ''} (from 0)"
+        )
+    ids = [cell.cell_id for cell in parsed if cell and cell.cell_id]
+    if len(set(ids)) < len(ids):
+        repairs.append("cells shared an id")
+    return [cell for cell in parsed if cell], repairs
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise Unreadable(
+            "not a regular file" if path.is_symlink() else f"cannot be opened: {error.strerror}"
+        ) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise Unreadable("not a regular file")
+    with os.fdopen(descriptor, "rb") as file:
+        if status.st_size > MAX_NOTEBOOK:
+            raise Unreadable(f"{status.st_size / 2**20:.0f} MiB; at most {MAX_NOTEBOOK // 2**20} MiB are read")
+        raw = file.read(MAX_NOTEBOOK + 1)
+    try:
+        content = json.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"not JSON: {str(error)[:120]}") from error
+    if not isinstance(content, dict):
+        raise Unreadable("not a notebook: the file holds no JSON object")
+    return content
+
+
+def _parse_cell(cell: Any) -> Submitted | None:
+    if not isinstance(cell, dict) or not isinstance(kind := cell.get("cell_type"), str) or kind not in KINDS:
+        return None
+    source = cell.get("source", "")
+    if isinstance(source, list) and all(isinstance(line, str) for line in source):
+        source = "".join(source)
+    if not isinstance(source, str) or len(source) > MAX_SOURCE:
+        return None
+    source = source.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be written back
+    metadata = _dict(cell.get("metadata"))
+    nbgrader = _dict(metadata.get("nbgrader"))
+    grade_id, cell_id = nbgrader.get("grade_id"), cell.get("id") or metadata.get("id")
+    return Submitted(
+        kind,
+        source.replace("\r\n", "\n"),
+        grade_id if isinstance(grade_id, str) else None,
+        cell_id if isinstance(cell_id, str) else None,
+        _pictures(cell.get("attachments")),
+    )
+
+
+def _dict(content: Any) -> dict[str, Any]:
+    return content if isinstance(content, dict) else {}
+
+
+def _pictures(attachments: Any) -> dict[str, dict[str, str]]:
+    """What an answer in words may carry: its pictures, such as a photographed derivation."""
+    kept: dict[str, dict[str, str]] = {}
+    for name, bundle in _dict(attachments).items():
+        pictures = {kind: text for kind, text in _dict(bundle).items() if kind in _PICTURES and isinstance(text, str)}
+        if pictures and all(text.isascii() for text in [name, *pictures.values()]):
+            kept[name] = pictures
+    return kept
