@@ -31,7 +31,7 @@ wheel: setup  ## dist/: the package for learners, without solutions
 	uv build --quiet --wheel
 
 lint: setup  ## what pre-commit checks, without git hooks
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/codespell
 
 lock: setup  ## requirements.lock and environment.yml from pyproject.toml
 	uv pip compile -q pyproject.toml --group dev --all-extras --generate-hashes --universal --python-version 3.11 \

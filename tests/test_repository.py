@@ -144,6 +144,12 @@ def test_style() -> None:
         assert ended.returncode == 0, ended.stdout
 
 
+def test_spelling() -> None:
+    """codespell finds nothing."""
+    ended = subprocess.run([str(Path(sys.executable).with_name("codespell"))], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout
+
+
 def test_types() -> None:
     """mypy finds nothing in the package."""
     ended = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True)

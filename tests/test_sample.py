@@ -67,6 +67,19 @@ def test_submissions_are_up_to_date(tmp_path: Path) -> None:
         assert is_shipped(path)
 
 
+def test_only_the_sample_class_is_trusted(tmp_path: Path) -> None:
+    """One byte more, or a file beside it, and a submission is no longer the shipped one: it needs the sandbox."""
+    path = tmp_path / "full_marks" / f"{NOTEBOOK}.ipynb"
+    path.parent.mkdir()
+    shutil.copy(ROOT / "submitted" / "full_marks" / ASSIGNMENT / path.name, path)
+    assert is_shipped(path)
+    (path.parent / "helper.py").write_text("", "utf-8")
+    assert not is_shipped(path)
+    (path.parent / "helper.py").unlink()
+    path.write_bytes(path.read_bytes() + b"\n")
+    assert not is_shipped(path)
+
+
 @pytest.mark.parametrize("sample", SAMPLE, ids=NAMES)
 def test_expected_score(graded: tuple[Course, ClassResult], sample) -> None:  # type: ignore[no-untyped-def]
     """Each submission gets the score and the cause that stand beside it."""

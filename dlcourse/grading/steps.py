@@ -13,7 +13,6 @@ from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
 from traitlets import Enum, Integer
 
 from dlcourse.course import Course
-from dlcourse.errors import CourseError
 from dlcourse.grading import run, sandbox
 from dlcourse.grading.judge import CellVerdict, Failure, gravest, judge_cell
 from dlcourse.grading.key import AnswerKey, is_test
@@ -118,6 +117,3 @@ def verdicts(nb: NotebookNode) -> list[dict[str, Any]]:
         for cell in nb.cells
         if utils.is_grade(cell)
     ]
-
-
-__all__ = ["CourseError", "Judge", "Record", "Run", "verdicts"]
