@@ -56,7 +56,7 @@ def scores(begin: float) -> int:
         one = got.get(sample.name, {"score": None, "cause": "not graded"})
         right = one["score"] is not None and (round(one["score"], 2), one["cause"]) == (sample.score, sample.cause)
         wrong += not right
-        points = "–" if one["score"] is None else f"{one['score']:g}"
+        points = "–" if one["score"] is None else f"{round(one['score'], 2):g}"
         table.add_row(
             sample.name, sample.shows, points, f"{sample.score:g}", one["cause"] or "", style="" if right else "red"
         )
