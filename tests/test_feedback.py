@@ -246,7 +246,8 @@ def test_long_output_is_capped_and_counted() -> None:
     html = page_of(code("pass", long, *many), new_markdown_cell("y" * 200_000), code("z" * 200_000))
     text = hold(html).text
     assert len(html) < 100_000
-    assert f"… {1001 - cells.MAX_LINES} lines are not shown …" in text
+    wrapped = 1000 + 100_000 // cells.MAX_COLUMNS  # the one long line is wrapped
+    assert f"… {wrapped - cells.MAX_LINES} lines not shown …" in text
     assert "line 0\n" in text
     assert "line 500\n" not in text
     assert f"… {101 - cells.MAX_OUTPUTS} more outputs are not shown …" in text

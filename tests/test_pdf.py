@@ -18,7 +18,7 @@ from dlcourse.pdf.escape import Escaper, literal
 from dlcourse.pdf.formula import FormulaError, Formulas
 from dlcourse.pdf.glyphs import missing_characters
 from dlcourse.pdf.template import preamble
-from dlcourse.pdf.terminal import capped, screen_lines
+from dlcourse.terminal import capped, screen_lines
 
 NOTEBOOKS = Path(__file__).parent / "files" / "pdf" / "notebooks"
 REPOSITORY = Path(__file__).parent.parent

@@ -13,13 +13,13 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from dlcourse.grading.key import BEGIN_HIDDEN, END_HIDDEN, is_test
+from dlcourse.terminal import capped
 
 MAX_LINES = 60  # of one output; head and tail are kept
 MAX_COLUMNS = 400  # of one line
 MAX_OUTPUTS = 30  # of one cell
 MAX_SOURCE = 20_000  # characters of one cell's text
 MAX_PICTURE = 3 * 2**20  # characters of base64
-_ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
 _HEADING = re.compile(r"^##? (.*?)(?: \[[^\]]*\])?$", re.MULTILINE)
 _NUMBERS = re.compile(r"(?<!\w)[-+]?(?:\d*\.\d+|\d+\.?)(?:e[-+]?\d+)?(?!\w)", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+\Z")
@@ -136,12 +136,5 @@ def _display(data: dict[str, Any]) -> Output:
 
 def plain(text: str) -> str:
     """Terminal text as it would stand on a screen, capped: colours dropped, a redrawn line only in its last state."""
-    lines = []
-    for line in _ANSI.sub("", text).split("\n"):
-        last = line.rstrip("\r").rsplit("\r", 1)[-1]
-        clean = "".join(c if c.isprintable() or c == "\t" else "�" for c in last)
-        lines.append(clean if len(clean) <= MAX_COLUMNS else clean[:MAX_COLUMNS] + "…")
-    if len(lines) > MAX_LINES:
-        head, tail = MAX_LINES * 2 // 3, MAX_LINES // 3
-        lines[head:-tail] = [f"… {len(lines) - head - tail} lines are not shown …"]
-    return "\n".join(lines).rstrip()
+    lines, _ = capped(text, MAX_COLUMNS, MAX_LINES)
+    return "\n".join("".join(c if c.isprintable() else "�" for c in line) for line in lines)

@@ -9,7 +9,7 @@ from dlcourse.pdf.hypertext import html_to_text
 from dlcourse.pdf.images import ImageError
 from dlcourse.pdf.markdown import MarkdownRenderer
 from dlcourse.pdf.template import COLUMNS
-from dlcourse.pdf.terminal import capped, strip_ansi
+from dlcourse.terminal import capped, strip_ansi
 
 MAX_LINES = 60  # of one text output
 _MAX_TRACEBACK = 40  # lines
