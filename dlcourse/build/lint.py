@@ -10,11 +10,11 @@ from nbformat import NotebookNode
 
 from dlcourse.build.release import INSTRUCTOR_TAG
 from dlcourse.grading.key import BEGIN_HIDDEN, END_HIDDEN, is_test
+from dlcourse.predicates import PREDICATES
 
 BEGIN_SOLUTION, END_SOLUTION = "### BEGIN SOLUTION", "### END SOLUTION"
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _POINTS = re.compile(r"^##? .*\[(\d+(?:\.\d+)?) (?:bonus )?points?\]", re.MULTILINE)
-_CHECKS = {"shape", "close", "equal", "within", "finite", "accuracy", "moments", "decreasing", "unchanged", "raises"}
 
 
 def lint(source: NotebookNode) -> list[str]:
@@ -105,7 +105,7 @@ def literal_labels(source: str) -> list[str]:
         and isinstance(node.func, ast.Attribute)
         and isinstance(node.func.value, ast.Name)
         and node.func.value.id == "check"
-        and node.func.attr in _CHECKS
+        and node.func.attr in PREDICATES
         and node.args
         and isinstance(node.args[0], ast.Constant)
         and isinstance(node.args[0].value, str)

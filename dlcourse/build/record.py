@@ -11,8 +11,8 @@ from nbformat import NotebookNode
 
 from dlcourse.build.lint import literal_labels
 from dlcourse.errors import CourseError
-from dlcourse.grading.judge import Reference, judge_cell
-from dlcourse.grading.key import is_test, source_digest, statements_of
+from dlcourse.grading.judge import judge_cell
+from dlcourse.grading.key import is_test, read_reference, source_digest, statements_of
 from dlcourse.grading.run import Transcript, execute
 from dlcourse.payload import PayloadError, decode
 
@@ -93,10 +93,7 @@ def _not_full(source: NotebookNode, cells: dict[str, Any], again: Transcript) ->
         if not is_test(cell) or not cells[cell.metadata.nbgrader.grade_id]:
             continue
         grade_id = cell.metadata.nbgrader.grade_id
-        references = {
-            label: Reference(c["kind"], decode(c["value"]), c["params"], c["weight"], c["hint"], c["hidden"])
-            for label, c in cells[grade_id].items()
-        }
+        references = {label: read_reference(check) for label, check in cells[grade_id].items()}
         ran = again.cells[grade_id]
         verdict = judge_cell(references, ran.emissions, float(cell.metadata.nbgrader.points), ran.failures)
         problems += [

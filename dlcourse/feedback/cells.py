@@ -12,6 +12,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
+from dlcourse.feedback.pictures import picture_address
 from dlcourse.grading.key import BEGIN_HIDDEN, END_HIDDEN, is_test
 from dlcourse.terminal import capped
 
@@ -19,10 +20,8 @@ MAX_LINES = 60  # of one output; head and tail are kept
 MAX_COLUMNS = 400  # of one line
 MAX_OUTPUTS = 30  # of one cell
 MAX_SOURCE = 20_000  # characters of one cell's text
-MAX_PICTURE = 3 * 2**20  # characters of base64
 _HEADING = re.compile(r"^##? (.*?)(?: \[[^\]]*\])?$", re.MULTILINE)
 _NUMBERS = re.compile(r"(?<!\w)[-+]?(?:\d*\.\d+|\d+\.?)(?:e[-+]?\d+)?(?!\w)", re.IGNORECASE)
-_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+\Z")
 
 
 @dataclass
@@ -126,10 +125,8 @@ def _outputs(cell: NotebookNode) -> list[Output]:
 
 
 def _display(data: dict[str, Any]) -> Output:
-    for kind in ("image/png", "image/jpeg"):
-        content = data.get(kind)
-        if isinstance(content, str) and len(content) <= MAX_PICTURE and _BASE64.match(content):
-            return Output(picture=f"data:{kind};base64,{''.join(content.split())}")
+    if picture := picture_address(data):
+        return Output(picture=picture)
     text = data.get("text/plain", "")
     return Output(text=plain("".join(text) if isinstance(text, list) else str(text)))
 

@@ -14,12 +14,12 @@ from markupsafe import Markup
 from mdit_py_plugins.amsmath import amsmath_plugin
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from dlcourse.feedback.pictures import picture_address
+
 MAX_FORMULA = 5000  # characters
 _MACROS = re.compile(r"\\(?:(?:re)?newcommand|providecommand|g?def)\b")  # a few of them can expand without end
 _STYLING = {"href", "style", "class", "id", "src"}  # attributes that a formula could bring along
 _LINK = re.compile(r"(?:https?://|mailto:|attachment:|#)", re.IGNORECASE)
-_PICTURES = ("image/png", "image/jpeg")
-_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+\Z")
 
 
 def render(source: str, attachments: dict[str, Any] | None = None) -> Markup:
@@ -60,8 +60,6 @@ def _image(renderer: Any, tokens: Any, index: int, options: Any, env: Any) -> st
     name = str(token.attrs.get("src", "")).removeprefix("attachment:")
     bundle = env["attachments"].get(name)
     alt = html.escape(token.content)
-    for kind in _PICTURES:
-        data = bundle.get(kind) if isinstance(bundle, dict) else None
-        if isinstance(data, str) and _BASE64.match(data):
-            return f'<img alt="{alt}" src="data:{kind};base64,{"".join(data.split())}">'
+    if address := picture_address(bundle):
+        return f'<img alt="{alt}" src="{address}">'
     return f'<span class="left-out">[picture left out: {alt or html.escape(name[:80])}]</span>'

@@ -200,7 +200,7 @@ def _grade_one(course: Course, assignment: str, student: str, fingerprint: str) 
             reason = reason.removeprefix("dlcourse.errors.CourseError: ")
             if "[Errno" in reason:
                 reason += ". When that is mended, run the command again: what was finished is kept"
-            raise CourseError(reason.removeprefix("dlcourse.errors.CourseError: ")) from error
+            raise CourseError(reason) from error
 
 
 def _unsafe_files(folder: Path) -> list[str]:

@@ -68,7 +68,7 @@ class AnswerKey:
             )
         try:
             references = {
-                grade_id: {label: _reference(check) for label, check in checks.items()}
+                grade_id: {label: read_reference(check) for label, check in checks.items()}
                 for grade_id, checks in cells.items()
             }
         except (PayloadError, KeyError, TypeError, AttributeError) as error:
@@ -76,7 +76,12 @@ class AnswerKey:
         return cls(statements_of(source), references, hashlib.sha256(text).hexdigest())
 
 
-def _reference(check: dict[str, Any]) -> Reference:
+def read_reference(check: dict[str, Any]) -> Reference:
+    """One check of a reference file, decoded.
+
+    Raises:
+        PayloadError: its kind or its value is unknown.
+    """
     if check["kind"] not in PREDICATES:
         raise PayloadError(f"no check is called {check['kind']!r}")
     return Reference(
