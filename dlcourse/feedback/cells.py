@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 from nbformat import NotebookNode
+from nbgrader.utils import compute_checksum
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
@@ -77,6 +78,8 @@ def _show(cell: NotebookNode, heading: str) -> Shown:
         result.cause, result.checks = verdict.get("cause"), _checks(verdict, result.max_score)
         waiting = not is_test(cell) and nbgrader.get("score") is None
         result.score = None if waiting else float(nbgrader.get("score") or 0)
+        untouched = not is_test(cell) and nbgrader.get("checksum") == compute_checksum(cell)
+        result.cause = result.cause or ("missing" if untouched and result.score == 0 else None)
     # What a test cell printed may hold hidden inputs: its checks are shown, its outputs are not.
     if cell.cell_type == "code" and not is_test(cell):
         result.outputs = _outputs(cell)
