@@ -1,0 +1,56 @@
+"""The command ``course``: one module of commands for each kind of user."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from dlcourse.errors import CourseError
+
+console = Console()
+errors = Console(stderr=True, soft_wrap=True)
+
+
+class _Commands(click.Group):
+    """Shows a user's mistake as one message without a traceback, and ends cleanly on Ctrl-C."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except CourseError as error:
+            errors.print(str(error), style="red", markup=False, highlight=False)
+            ctx.exit(1)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            errors.print(f"{where}{error.strerror or error}", style="red", markup=False, highlight=False)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            errors.print("Stopped. What was finished is kept; run the command again to go on.", highlight=False)
+            ctx.exit(130)
+        return None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "-C",
+    "--directory",
+    type=click.Path(path_type=Path),
+    default=Path(),
+    help="The course directory; default: the current one.",
+)
+@click.version_option(package_name="dlcourse")
+@click.pass_context
+def main(ctx: click.Context, directory: Path) -> None:
+    """A deep-learning course: build, grade and audit assignments; check and print notebooks."""
+    ctx.obj = directory
+
+
+def open_course(directory: Path):  # type: ignore[no-untyped-def]  # imports are slow: each command pays for its own
+    from dlcourse.course import Course
+
+    return Course(directory)
+
+
+from dlcourse.cli import authors, instructors, learners  # noqa: E402, F401  # they add their commands to main

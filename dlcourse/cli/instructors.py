@@ -1,0 +1,95 @@
+"""Commands for instructors: grade."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from dlcourse.cli import console, errors, main, open_course
+from dlcourse.errors import CourseError
+
+
+@main.command()
+@click.argument("assignment")
+@click.option("--student", help="Grade only this student.")
+@click.option("--force", is_flag=True, help="Grade again what is up to date; every score starts from zero.")
+@click.option(
+    "--sandbox",
+    type=click.Choice(["auto", "bubblewrap", "none"]),
+    help="Where submissions run. auto (default): in bubblewrap, except the shipped sample class. none: unprotected.",
+)
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the full report to this file.")
+@click.pass_obj
+def grade(
+    directory: Path, assignment: str, student: str | None, force: bool, sandbox: str | None, json_file: Path | None
+) -> None:
+    """Grade the class: submitted/ → autograded/, gradebook, feedback/. Goes on where an earlier run stopped."""
+    from dlcourse.grading import grade as engine
+    from dlcourse.grading.report import Result, as_json
+
+    course = open_course(directory)
+    if sandbox == "none":
+        errors.print("Warning: submissions run without a sandbox, with your own rights.", style="yellow")
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=errors,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task(f"Grading {assignment}", total=None)
+
+        def say(result: Result | None, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        result = engine.grade(course, assignment, student=student, force=force, sandboxed=sandbox, say=say)
+    if json_file:
+        _write_json(json_file, as_json(result))
+    _print_scores(result)
+    for name, reason in result.failed.items():
+        errors.print(f"{name!r} was not graded: {reason}", style="red", markup=False, highlight=False)
+    if result.failed:
+        sys.exit(1)
+
+
+def _write_json(path: Path, report: dict[str, object]) -> None:
+    temporary = path.with_name(path.name + ".part")
+    try:
+        temporary.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise CourseError(
+            f"The report {path} cannot be written: {error.strerror}. The grades are in the gradebook."
+        ) from error
+
+
+def _print_scores(result) -> None:  # type: ignore[no-untyped-def]
+    table = Table(title=result.assignment, title_justify="left")
+    table.add_column("student", overflow="fold")
+    table.add_column("score", justify="right")
+    table.add_column("of", justify="right")
+    table.add_column("cause")
+    table.add_column("by hand", justify="right")
+    table.add_column("repairs", justify="right")
+    table.add_column("seconds", justify="right")
+    for one in result.submissions:
+        waiting = sum(q["max_score"] for q in one.questions if q["score"] is None)
+        table.add_row(
+            one.student,
+            f"{one.score:g}" if round(one.score, 2) == one.score else f"{one.score:.2f}",
+            f"{one.max_score:g}",
+            one.cause or "",
+            f"{waiting:g}" if waiting else "",
+            str(len(one.repairs) or ""),
+            "kept" if one.skipped else f"{one.seconds:.1f}",
+        )
+    console.print(table)
+    if any(q["score"] is None for one in result.submissions for q in one.questions):
+        console.print("by hand: points of answers in words that wait for manual grading (`nbgrader formgrade`).")
