@@ -28,9 +28,9 @@ from dlcourse.errors import CourseError
 from dlcourse.grading.sandbox import MIB, Breach
 
 START_SECONDS = 180.0
-MAX_MESSAGE = 16 * MIB  # of one message; a larger one closes the kernel's connection
+MAX_MESSAGE = 64 * MIB  # of one message; a larger one closes the kernel's connection
 MAX_RECEIVED = 128 * MIB  # of one cell, kept or not; then the kernel is ended
-GRACE = 1.0  # seconds without a message after a cell's reply: its last ones were dropped, as a flood of output is
+GRACE = 1.0  # seconds without a message after the reply to a cell: its last ones were lost
 TICK = 0.1  # seconds between two looks at a kernel's limits
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 # One instruction set, so that references are recorded bit for bit and a grade does not depend on the processor.
@@ -132,17 +132,29 @@ class Kernel:
                 asked = time.monotonic()
             if time.monotonic() > deadline:
                 raise CellTimeout
-        self._request(self._shell, "kernel_info_request", {}, deadline, lambda message: None)
+        self._synchronise(deadline)
 
-    def run(self, code: str, seconds: float, take: Callable[[Message], None]) -> None:
+    def _synchronise(self, deadline: float) -> None:
+        """Ask, until the answer is complete: what is published from then on arrives."""
+        while not self._request("kernel_info_request", {}, deadline, lambda message: None):
+            pass
+
+    def run(self, code: str, seconds: float, take: Callable[[Message], None]) -> bool:
         """Execute ``code`` and hand each message that it causes on iopub to ``take``.
+
+        Returns:
+            whether all of its messages arrived: the kernel drops what floods it, and zmq what is too large.
 
         Raises:
             CellTimeout: it did not end within ``seconds``; it may still be running.
             KernelGone: the kernel has ended, or has crossed a limit.
         """
         content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": False}
-        self._request(self._shell, "execute_request", content, time.monotonic() + seconds, take)
+        deadline = time.monotonic() + seconds
+        whole = self._request("execute_request", content, deadline, take)
+        if not whole:
+            self._synchronise(max(deadline, time.monotonic() + 10 * GRACE))
+        return whole
 
     def interrupt(self) -> None:
         """Ask the kernel to interrupt the cell that it runs."""
@@ -150,21 +162,20 @@ class Kernel:
 
     def _request(
         self,
-        channel: zmq.Socket[bytes],
         kind: str,
         content: dict[str, Any],
         deadline: float,
         take: Callable[[Message], None],
-    ) -> None:
+    ) -> bool:
         request = self._session.msg(kind, content)
-        self._session.send(channel, request)
+        self._session.send(self._shell, request)
         sent = request["header"]["msg_id"]
         idle = answered = False
         received, heard = 0, time.monotonic()
         while not (idle and answered):
             now = time.monotonic()
             if answered and now > heard + GRACE:
-                return
+                return False
             if now - self._looked > TICK:
                 self._look()
                 self._looked = now
@@ -185,6 +196,7 @@ class Kernel:
                     idle = idle or message["content"].get("execution_state") == "idle"
                 else:
                     take(message)
+        return True
 
     def _look(self) -> None:
         if breach := self._host.breach():

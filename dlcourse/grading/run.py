@@ -151,7 +151,7 @@ class _Runner:
         self.outputs.begin(cell)
         self.count += 1
         try:
-            self.kernel.run(cell.source, seconds, self.outputs.take)
+            whole = self.kernel.run(cell.source, seconds, self.outputs.take)
         except CellTimeout:
             return self._stop(cell, seconds)
         except KernelGone as gone:
@@ -159,7 +159,7 @@ class _Runner:
         finally:
             cell.execution_count = self.count
             self._scrub(cell)
-        if self.outputs.dropped:
+        if self.outputs.dropped or not whole:
             _note(cell, "more output than is kept: the rest was left out")
         error = next((o for o in cell.outputs if o.output_type == "error"), None)
         return Failure(cell.source, _cause(error), _one_line(error)) if error else None
