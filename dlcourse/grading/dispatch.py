@@ -22,7 +22,7 @@ from dlcourse.course import MENDED, Course
 from dlcourse.errors import CourseError
 from dlcourse.grading.job import Job
 from dlcourse.grading.key import AnswerKey
-from dlcourse.grading.reading import Unreadable, load
+from dlcourse.grading.reading import Unreadable, is_foreign, load
 from dlcourse.grading.report import ClassResult, Result, collect
 from dlcourse.grading.scratch import pack
 from dlcourse.grading.steps import Run
@@ -222,7 +222,7 @@ def _unsafe_files(folder: Path) -> list[str]:
     """
     unsafe = []
     for path in folder.rglob("*"):
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+        if is_foreign(path):
             parts = path.relative_to(folder).parts
             unsafe.append(glob.escape(next((part for part in parts if glob.escape(part) != part), path.name)))
     return unsafe
