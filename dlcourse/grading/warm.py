@@ -154,18 +154,26 @@ def _listen(path: str) -> socket.socket:
     return listener
 
 
+def lend(address: str, threads: int = 1) -> None:
+    """Let this process and its children use a fork server that runs already."""
+    os.environ[f"{LENT}{threads}"] = address
+
+
+def address(threads: int = 1) -> str:
+    """Of the fork server to use: the one that was lent to this process, or else its own."""
+    lent = os.environ.get(f"{LENT}{threads}")
+    return lent if lent is not None and Path(lent).exists() else server(threads).address
+
+
 def _connect(threads: int) -> socket.socket:
-    """Connect to the fork server that was lent to this process, or else to its own."""
-    for address in (os.environ.get(f"{LENT}{threads}"), None):
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        connection.connect(address(threads))
+    except OSError:
+        connection.close()
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            connection.connect(address or server(threads).address)
-            return connection
-        except OSError:
-            connection.close()
-            if address is None:
-                raise
-    raise AssertionError
+        connection.connect(server(threads).address)  # the lent one has died
+    return connection
 
 
 class _Host:

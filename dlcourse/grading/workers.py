@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -46,13 +45,12 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._server = warm.server(threads=1)
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
         context = get_context("forkserver")
         context.set_forkserver_preload([__name__])
-        return ProcessPoolExecutor(self.count, context, _begin, (self._server.address,))
+        return ProcessPoolExecutor(self.count, context, _begin, (warm.address(),))
 
     def submit(self, job: Job) -> Future[NotebookNode]:
         return self._submit(Job.do, job)
@@ -66,7 +64,6 @@ class Workers:
             return self._pool.submit(function, *arguments)
         except BrokenProcessPool:
             self._pool.shutdown(wait=False, cancel_futures=True)
-            self._server = warm.server(threads=1)
             self._pool = self._start()
             return self._pool.submit(function, *arguments)
 
@@ -86,7 +83,7 @@ def _begin(server: str) -> None:
     """Set a worker up: it ends with its parent, leaves Ctrl-C to it and uses its fork server."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ[f"{warm.LENT}1"] = server
+    warm.lend(server)
 
 
 def _feedback(root: Path, assignment: str, student: str) -> None:
