@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from test_run import children
@@ -85,22 +86,32 @@ def test_a_run_killed_at_any_point_goes_on_to_the_same_gradebook(course: Course,
     moments = [f"{draw.uniform(0, 1.1 * seconds):.3f}" for _ in range(KILLS)]
     subprocess.run(
         [sys.executable, "-c", KILLER, str(course.root), *moments],
-        env={**os.environ, f"{warm.LENT}1": server.address},
+        env={**os.environ, f"{warm.LENT}1": server.address, "KILLED_RUNS": str(course.root)},
         check=True,
     )
-    wait_until_gone(server.pid)
+    wait_until_gone(server.pid, f"KILLED_RUNS={course.root}")
     result = grade(course, "tiny", workers=2, sandboxed="bubblewrap")
     assert result.failed == {}
     assert grades(course) == undisturbed
     assert stored(course) == pages
 
 
-def wait_until_gone(server: int) -> None:
-    """Hold that no kernel outlives its run."""
+def wait_until_gone(server: int, variable: str) -> None:
+    """Hold that no kernel, and no process with this environment variable, outlives its run."""
     begin = time.monotonic()
-    while children(server):
-        assert time.monotonic() - begin < 20, children(server)
+    while left := children(server) + with_variable(variable):
+        assert time.monotonic() - begin < 20, left
         time.sleep(0.1)
+
+
+def with_variable(variable: str) -> list[int]:
+    """The processes that were started with this environment variable."""
+    found = []
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if variable.encode() in environment.read_bytes().split(b"\0"):
+                found.append(int(environment.parent.name))
+    return found
 
 
 def test_a_killed_worker_costs_nothing(course: Course, hand_in: HandIn) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -26,7 +27,7 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture
 def postgresql() -> Iterator[str]:
-    """The address of an empty PostgreSQL database on a server of its own, which listens to nothing but a socket file."""
+    """The address of an empty PostgreSQL database, on a server of its own that listens to a socket file only."""
     (programs,) = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
     user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
@@ -81,7 +82,7 @@ def cluster(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]
     ]  # fmt: skip
     try:
         wait_for_file(Path(address))
-        url = __import__("json").loads(Path(address).read_text())["address"]
+        url = json.loads(Path(address).read_text())["address"]
         started += [
             subprocess.Popen(
                 [BIN / "dask", "worker", url, "--nthreads", "1", "--no-nanny", "--no-dashboard",
@@ -136,6 +137,6 @@ def test_a_cluster_that_loses_a_worker(course: Course, hand_in: HandIn, cluster)
 def test_no_cluster_is_an_error_that_says_so(course: Course, hand_in: HandIn) -> None:
     """An address without a scheduler ends the command before anything is graded."""
     hand_in("full")
-    with pytest.raises(CourseError, match="no Dask scheduler at tcp://127.0.0.1:9"):
+    with pytest.raises(CourseError, match=r"no Dask scheduler at tcp://127\.0\.0\.1:9"):
         grade(course, "tiny", scheduler="tcp://127.0.0.1:9")
     assert not course.path("autograded", "tiny", "full").exists()
