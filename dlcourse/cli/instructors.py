@@ -33,6 +33,11 @@ def _cores() -> int:
     "--workers", type=click.IntRange(1), default=_cores, show_default="processors", help="Processes of this machine."
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Run the notebooks on the Dask cluster with this scheduler.")
+@click.option(
+    "--debug",
+    is_flag=True,
+    help="With --student: run it again, record nothing, keep what happened in debug/, leave the kernel open.",
+)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the full report to this file.")
 @click.pass_obj
 def grade(
@@ -43,6 +48,7 @@ def grade(
     sandbox: str | None,
     workers: int,
     scheduler: str | None,
+    debug: bool,
     json_file: Path | None,
 ) -> None:
     """Grade the class: submitted/ → autograded/, gradebook, feedback/. Goes on where an earlier run stopped."""
@@ -52,6 +58,9 @@ def grade(
     course = open_course(directory)
     if sandbox == "none":
         errors.print("Warning: submissions run without a sandbox, with your own rights.", style="yellow")
+    if debug:
+        _debug(course, assignment, student, sandbox)
+        return
     bar = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -87,6 +96,30 @@ def grade(
         errors.print(f"{name!r} was not graded: {reason}", style="red", markup=False, highlight=False)
     if result.failed:
         sys.exit(1)
+
+
+def _debug(course, assignment: str, student: str | None, sandbox: str | None) -> None:  # type: ignore[no-untyped-def]
+    from dlcourse.grading.reproduce import reproduce
+
+    if student is None:
+        raise CourseError("--debug runs one submission: name it with --student.")
+
+    def keep_open(connection: Path) -> None:
+        if sys.stdin.isatty():
+            console.print(
+                f"Its kernel is open: jupyter console --existing {connection}", highlight=False, soft_wrap=True
+            )
+            console.input("Enter ends it. ")
+
+    folder, found = reproduce(course, assignment, student, sandboxed=sandbox, keep_open=keep_open)
+    table = Table(title=f"{assignment}, {student}", title_justify="left")
+    for column in ("question", "recorded", "now", "of", "cause"):
+        table.add_column(column, justify="right" if column in ("recorded", "now", "of") else "left")
+    for one in found:
+        before = "" if one.recorded is None else f"{one.recorded:g}"
+        table.add_row(one.grade_id, before, f"{one.score:g}", f"{one.max_score:g}", one.cause or "")
+    console.print(table)
+    console.print(f"{folder} holds the executed notebook, its log and the verdicts.", highlight=False, soft_wrap=True)
 
 
 def _write_json(path: Path, report: dict[str, object]) -> None:

@@ -23,6 +23,7 @@ import signal
 import socket
 import sys
 import tarfile
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ WARM = (
     "tornado.platform.asyncio",
     "tqdm.auto",
 )
-LISTENERS = ("shell", "iopub", "stdin", "control")  # a kernel's sockets, in the order in which they are sent
+LISTENERS = ("shell", "iopub", "stdin", "control", "hb")  # a kernel's sockets, in the order in which they are sent
 MAX_REQUEST = 2**18
 _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
 _LAST_CAPABILITY = 63
@@ -202,7 +203,9 @@ def _start_ipython(request: dict[str, Any], listeners: dict[str, int]) -> None:
             pass
 
         def init_heartbeat(self) -> None:
-            pass
+            beat = zmq.Context().socket(zmq.ROUTER)
+            self._bind_socket(beat, self.hb_port)
+            threading.Thread(target=zmq.proxy, args=(beat, beat), daemon=True).start()
 
         def _bind_socket(self, s: zmq.Socket[Any], port: int) -> int:
             s.setsockopt(zmq.USE_FD, port)
@@ -216,6 +219,7 @@ def _start_ipython(request: dict[str, Any], listeners: dict[str, int]) -> None:
         iopub_port=listeners["iopub"],
         stdin_port=listeners["stdin"],
         control_port=listeners["control"],
+        hb_port=listeners["hb"],
     )
     app.session.key = request["key"].encode()
     matplotlib.use("agg")  # until the shell is there

@@ -49,7 +49,7 @@ def grade(
     """
     notebooks = course.notebooks(assignment)
     keys = {name: AnswerKey.load(course, assignment, name) for name in notebooks}
-    students, odd = _class(course, assignment, student)
+    students, odd = find_class(course, assignment, student)
     if sandboxed:
         course.config.Run.sandbox = sandboxed
     with _alone(course):
@@ -92,7 +92,7 @@ _ODD_NAME = "the folder's name cannot be a student's: use letters, digits and _.
 _LINK = "the folder is a link, and links are not followed: put the files themselves in its place"
 
 
-def _class(course: Course, assignment: str, student: str | None) -> tuple[list[str], dict[str, str]]:
+def find_class(course: Course, assignment: str, student: str | None) -> tuple[list[str], dict[str, str]]:
     """The students to grade, and the folders that cannot be graded, with the reason."""
     students, named = course.students(assignment)
     odd = dict.fromkeys(named, _ODD_NAME)

@@ -6,6 +6,7 @@ a grade depends on stands in here, so that the same submission gets the same sco
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import nbformat
@@ -14,6 +15,7 @@ from nbformat import NotebookNode
 from dlcourse.grading import run
 from dlcourse.grading.intake import blank, take_in
 from dlcourse.grading.judge import CellVerdict, Failure, gravest, judge_cell
+from dlcourse.grading.kernel import Kernel
 from dlcourse.grading.key import AnswerKey, is_test
 from dlcourse.grading.sandbox import DEFAULT, Limits
 from dlcourse.grading.scratch import NO_FILES
@@ -56,17 +58,31 @@ class Job:
     def do(self) -> NotebookNode:
         """Take the submission in, run it and judge it.
 
+        Returns:
+            the executed notebook, with the verdicts in its metadata.
+
         Raises:
             CourseError: it cannot be run for a reason outside it, such as a machine without a sandbox.
         """
+        return self.trace()[0]
+
+    def trace(self, finished: Callable[[Kernel], None] = lambda kernel: None) -> tuple[NotebookNode, run.Transcript]:
+        """As ``do``, with what happened on the way; ``finished`` gets the kernel before it ends."""
         if isinstance(self.submission, str):
             notebook = blank(self.release, "unreadable", self.submission)
         else:
             notebook = take_in(self.submission, self.release)
-        return judged(notebook, self.key, execute(notebook, self.key, self.files, self.settings))
+        ran = execute(notebook, self.key, self.files, self.settings, finished)
+        return judged(notebook, self.key, ran), ran
 
 
-def execute(notebook: NotebookNode, key: AnswerKey, files: bytes, settings: Settings) -> run.Transcript:
+def execute(
+    notebook: NotebookNode,
+    key: AnswerKey,
+    files: bytes,
+    settings: Settings,
+    finished: Callable[[Kernel], None] = lambda kernel: None,
+) -> run.Transcript:
     """Run a notebook that intake has let through; one that has a cause already is not run."""
     about = notebook.metadata.setdefault("dlcourse", nbformat.from_dict({"cause": None, "message": "", "repairs": []}))
     if about.cause:
@@ -79,6 +95,7 @@ def execute(notebook: NotebookNode, key: AnswerKey, files: bytes, settings: Sett
         cell_seconds=settings.cell_seconds,
         notebook_seconds=settings.notebook_seconds,
         limits=settings.limits,
+        finished=finished,
     )
 
 

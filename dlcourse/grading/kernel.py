@@ -95,6 +95,7 @@ class Kernel:
     """
 
     def __init__(self, host: Host, addresses: dict[str, str], key: bytes) -> None:
+        self.connection: dict[str, Any] = {}  # what a connection file of Jupyter holds
         self._host = host
         self._session = Session(key=key, username="")
         self._context = zmq.Context()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +41,7 @@ class Transcript:
     cells: dict[str, CellRun] = field(default_factory=dict)
     seconds: float = 0.0
     graded_seconds: float = 0.0
+    log: list[str] = field(default_factory=list)  # a line for each cell or statement that was run
 
 
 def execute(
@@ -55,6 +56,7 @@ def execute(
     limits: Limits = DEFAULT,
     threads: int = 1,
     figures: bool = True,
+    finished: Callable[[Kernel], None] = lambda kernel: None,
 ) -> Transcript:
     """Run every code cell of ``notebook``, in place, in a kernel of its own that is forked from a warm process.
 
@@ -69,12 +71,13 @@ def execute(
         limits: of memory, files and processes.
         threads: threads that numerical libraries may use.
         figures: show figures; without, plotting code runs and draws nothing.
+        finished: called when the last cell has run, while the kernel is still there.
 
     Raises:
         CourseError: no kernel starts: the machine's fault, not a submission's.
     """
     start = warm(mode, sandboxed=sandboxed, files=files, limits=limits, threads=threads, figures=figures)
-    return _run(notebook, statements, start, cell_seconds, notebook_seconds)
+    return _run(notebook, statements, start, cell_seconds, notebook_seconds, finished)
 
 
 def rehearse(
@@ -104,6 +107,7 @@ def _run(
     start: AbstractContextManager[tuple[Kernel, str]],
     cell_seconds: float,
     notebook_seconds: float,
+    finished: Callable[[Kernel], None] = lambda kernel: None,
 ) -> Transcript:
     """Test cells are run statement by statement from ``statements``: neither their hidden parts nor later cells are
     ever on a disk that the kernel can see.
@@ -125,7 +129,9 @@ def _run(
                 runner.cell(cell)
                 if cell.metadata.get("nbgrader"):
                     transcript.graded_seconds += time.monotonic() - started
-        transcript.seconds = time.monotonic() - begin
+        transcript.seconds, transcript.log = time.monotonic() - begin, runner.log
+        if not runner.gone:
+            finished(kernel)
     return transcript
 
 
@@ -136,10 +142,18 @@ class _Runner:
         self.kernel, self.folder, self.deadline, self.cell_seconds = kernel, folder, deadline, cell_seconds
         self.outputs = Outputs()
         self.count = 0
+        self.log: list[str] = []
         self.gone: Failure | None = None
 
     def cell(self, cell: NotebookNode) -> Failure | None:
         """Run one cell; return why it did not end well, if it did not."""
+        begin = time.monotonic()
+        failure = self._cell(cell)
+        ended = f"{failure.cause}: {failure.why}" if failure else "ok"
+        self.log.append(f"{time.monotonic() - begin:8.3f} s  {cell.source.strip().partition(chr(10))[0][:80]}  {ended}")
+        return failure
+
+    def _cell(self, cell: NotebookNode) -> Failure | None:
         cell.outputs, cell.execution_count = [], None
         if self.gone:
             return Failure(cell.source, self.gone.cause, self.gone.why)

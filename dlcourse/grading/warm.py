@@ -129,16 +129,23 @@ def warm(
         walls = Sandbox(limits) if sandboxed else None
         connection = _connect(threads)
         host = _Host(connection, walls)
-        addresses = {name: f"ipc://{own}/{name}" for name in LISTENERS}
+        paths = {name: f"{own}/kernel-{port}" for port, name in enumerate(LISTENERS, 1)}  # named as Jupyter expects
         with ExitStack() as lent:
             archive = lent.enter_context(tempfile.TemporaryFile())
             archive.write(files)
             archive.flush()
             archive.seek(0)
-            fds = [lent.enter_context(_listen(f"{own}/{name}")).fileno() for name in LISTENERS]
+            fds = [lent.enter_context(_listen(paths[name])).fileno() for name in LISTENERS]
             fds += [archive.fileno(), *(walls.namespaces if walls else ())]
             socket.send_fds(connection, [json.dumps(request).encode()], fds)
-        started = kernel.Kernel(host, addresses, key.encode())
+        started = kernel.Kernel(host, {name: f"ipc://{path}" for name, path in paths.items()}, key.encode())
+        started.connection = {
+            "transport": "ipc",
+            "ip": f"{own}/kernel",
+            **{f"{name}_port": port for port, name in enumerate(LISTENERS, 1)},
+            "key": key,
+            "signature_scheme": "hmac-sha256",
+        }
         stack.callback(started.close)
         try:
             started.wait_until_ready()
