@@ -41,8 +41,8 @@ def reproduce(
 ) -> tuple[Path, list[Reproduced]]:
     """Grade one student's notebooks again without recording anything.
 
-    What is kept, in ``debug/ASSIGNMENT/STUDENT/``: the executed notebook with the verdicts in its metadata, a log with a
-    line for each cell and statement, the verdicts as JSON.
+    What is kept, in ``debug/ASSIGNMENT/STUDENT/``: the executed notebook with the verdicts in its metadata, a log with
+    a line for each cell and statement, the verdicts as JSON.
 
     Args:
         sandboxed: ``auto``, ``bubblewrap`` or ``none``; None takes the configuration's.
