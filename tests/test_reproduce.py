@@ -48,7 +48,7 @@ def test_one_submission_again_with_its_kernel(course: Course, hand_in: HandIn) -
     assert {one["grade_id"] for one in json.loads((folder / "sums.json").read_text())} == {
         one.grade_id for one in found
     }
-    assert "def mean(x):  ok" in (folder / "sums.log").read_text()
+    assert "def mean(x: np.ndarray) -> float:  ok" in (folder / "sums.log").read_text()
     assert list(folder.glob("*.kernel.json")) == []
     with course.gradebook() as gradebook:
         assert gradebook.find_grade("q1_mean_test", "sums", "tiny", "wrong").auto_score == 0

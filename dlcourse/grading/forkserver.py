@@ -245,7 +245,7 @@ def _seed(seed: int | None) -> None:
         torch.manual_seed(seed)
 
 
-def _warm() -> None:
+def warm_up() -> None:
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the debugger that ipykernel imports would warn
     for module in WARM:
         importlib.import_module(module)
@@ -279,7 +279,7 @@ def _draw_once() -> None:
 def main() -> None:
     """Import, then serve. The arguments are two descriptors: a listening socket, and a pipe that its owner holds."""
     listener, owner = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
-    _warm()
+    warm_up()
     serve(listener, owner)
 
 
