@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellControlSignal
 from nbformat import NotebookNode
 
-from dlcourse.grading.judge import MAX_EMISSIONS
+from dlcourse.grading.evidence import MAX_EMISSIONS
 from dlcourse.payload import MIME
 
 MAX_OUTPUT = 8 * 2**20  # bytes kept of one cell's outputs

@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 from dlcourse.errors import CourseError
 from dlcourse.grading import kernel
 from dlcourse.grading.client import MAX_MESSAGES, MAX_OUTPUT, Client
-from dlcourse.grading.judge import Failure
+from dlcourse.grading.evidence import Failure
 from dlcourse.grading.key import Statement, is_test
 from dlcourse.grading.scratch import scratch_folder, without_folders
 
