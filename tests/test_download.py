@@ -82,7 +82,13 @@ def test_the_download_installs_and_checks(unpacked: Path, bare: Path) -> None:
     assert checked.returncode == 1
     assert "✗ Question 1: The mean" in checked.stdout, checked.stdout + checked.stderr
     assert "NotImplementedError" in checked.stdout
-    assert "learners' part" in run(bare, unpacked, "course", "build").stderr
+    for command in (["build"], ["grade", "tiny"], ["export", "csv"]):
+        (unpacked / "nbgrader_config.py").write_text("c = get_config()")
+        (unpacked / "source" / "tiny").mkdir(parents=True, exist_ok=True)
+        shutil.copy(unpacked / "sums.ipynb", unpacked / "source" / "tiny")
+        refused = run(bare, unpacked, "course", *command).stderr
+        assert "learners' part" in refused, refused
+        assert "Traceback" not in refused
     assert run(bare, unpacked, "course", "pdf", "sums.ipynb").returncode == 0
     assert "+learner" in run(bare, unpacked, "course", "--version").stdout
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -22,8 +23,8 @@ class _Commands(click.Group):
         except CourseError as error:
             errors.print(str(error), style="red", markup=False, highlight=False)
             ctx.exit(1)
-        except ModuleNotFoundError as error:
-            if not (error.name or "").startswith("dlcourse."):
+        except ImportError as error:
+            if "+learner" not in version("dlcourse") or not (error.name or "").startswith("dlcourse"):
                 raise
             errors.print(
                 "This is the learners' part of dlcourse: it checks and prints notebooks. Grading and exporting need "
