@@ -147,7 +147,7 @@ def gradescope(
     """
     from dlcourse.lms import gradescope as lms
     from dlcourse.lms.grades import read_grades
-    from dlcourse.lms.questions import headings
+    from dlcourse.lms.headings import headings
     from dlcourse.lms.roster import Roster
 
     course = open_course(directory)
@@ -194,3 +194,23 @@ def students(directory: Path, assignment: str, output: Path | None) -> None:
     target = output or Path(f"{assignment}_students.zip")
     names = export_students(open_course(directory), assignment, target)
     console.print(f"{target}: {', '.join(names)}", markup=False, highlight=False)
+
+
+@export.command()
+@click.argument("assignment")
+@click.option("-o", "--output", type=FILE, help="Default: ASSIGNMENT_autograder.zip.")
+@click.pass_obj
+def autograder(directory: Path, assignment: str, output: Path | None) -> None:
+    """Write the autograder of ASSIGNMENT for a Gradescope programming assignment: it grades as `course grade` does."""
+    from dlcourse.lms.autograder.package import export_autograder
+
+    target = output or Path(f"{assignment}_autograder.zip")
+    packed = export_autograder(open_course(directory), assignment, target)
+    console.print(
+        f"{target}: {len(packed.files)} files. It holds the answer key: for Gradescope only.", highlight=False
+    )
+    by_hand = f", and {packed.by_hand:g} points for manual grading" if packed.by_hand else ""
+    console.print(
+        f"In Gradescope: programming assignment with {packed.points:g} autograder points{by_hand}; upload the"
+    )
+    console.print("file under Configure Autograder, with the base image Ubuntu 24.04 or later.", highlight=False)

@@ -13,7 +13,7 @@ from jupyter_client.kernelspec import KernelSpec
 from numpy._core._multiarray_umath import __cpu_dispatch__
 
 from dlcourse.check import MODE_VARIABLE
-from dlcourse.grading import sandbox
+from dlcourse.grading import other_user, sandbox
 
 MAX_MESSAGE = 64 * 2**20  # bytes of one message that a kernel may send; a larger one closes its connection
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -49,14 +49,21 @@ def environment(scratch: Path, mode: str, threads: int = 1, figures: bool = True
     }
 
 
-def manager(scratch: Path, mode: str, sandboxed: bool, threads: int = 1) -> AsyncKernelManager:
-    """Return a manager, not yet started, whose kernel works in ``scratch`` and talks over sockets that lie in it."""
+def manager(scratch: Path, mode: str, sandboxed: bool, threads: int = 1, user: int | None = None) -> AsyncKernelManager:
+    """Return a manager, not yet started, whose kernel works in ``scratch`` and talks over sockets that lie in it.
+
+    With ``user`` it runs as that user and not in bubblewrap.
+    """
     _lend_font_list(scratch)
     command = [sys.executable, "-P", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     command += ["--InteractiveShellApp.ignore_cwd=True", f"--InteractiveShellApp.exec_lines={START}"]
     command += ["--HistoryManager.enabled=False"]
+    if user is not None:
+        command = other_user.wrap(command, user)
+    elif sandboxed:
+        command = sandbox.wrap(command, scratch)
     spec = KernelSpec(
-        argv=sandbox.wrap(command, scratch) if sandboxed else command,
+        argv=command,
         language="python",
         display_name="grading",
         interrupt_mode="message",
@@ -71,6 +78,9 @@ def manager(scratch: Path, mode: str, sandboxed: bool, threads: int = 1) -> Asyn
         shutdown_wait_time=1.0,
     )
     made._kernel_spec = spec
+    if user is not None:
+        made.write_connection_file()
+        other_user.hand_over(scratch, user)
     return made
 
 

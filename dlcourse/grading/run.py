@@ -17,7 +17,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
 from dlcourse.errors import CourseError
-from dlcourse.grading import kernel
+from dlcourse.grading import kernel, other_user
 from dlcourse.grading.client import MAX_MESSAGES, MAX_OUTPUT, Client
 from dlcourse.grading.evidence import Failure
 from dlcourse.grading.key import Statement, is_test
@@ -56,6 +56,7 @@ def execute(
     notebook_seconds: float = 120.0,
     threads: int = 1,
     figures: bool = True,
+    user: int | None = None,
 ) -> Transcript:
     """Run every code cell of ``notebook`` in a fresh kernel, in place.
 
@@ -72,11 +73,12 @@ def execute(
         notebook_seconds: limit for the whole notebook.
         threads: threads that numerical libraries may use.
         figures: show figures; without, plotting code runs and draws nothing.
+        user: run the kernel as the user of this number in the place of bubblewrap; for root in a container.
     """
     transcript = Transcript()
     begin = time.monotonic()
-    with scratch_folder(files) as scratch:
-        manager = kernel.manager(scratch, mode, sandboxed, threads)
+    with scratch_folder(files) as scratch, other_user.ended(user):
+        manager = kernel.manager(scratch, mode, sandboxed, threads, user)
         page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()])  # nbclient puts each cell here
         client = Client(page, km=manager, allow_errors=True, record_timing=False, skip_cells_with_tag="")
         client.owns_km = True

@@ -14,8 +14,8 @@ from traitlets import Enum, Integer
 
 from dlcourse.course import Course
 from dlcourse.grading import run, sandbox
-from dlcourse.grading.judge import CellVerdict, Failure, gravest, judge_cell
 from dlcourse.grading.key import AnswerKey, is_test
+from dlcourse.grading.verdict import judge_notebook
 from dlcourse.sample import is_shipped
 
 _TRANSCRIPT, _KEY = "dlcourse_transcript", "dlcourse_key"
@@ -69,31 +69,8 @@ class Judge(NbGraderPreprocessor):
     def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
         key: AnswerKey = resources[_KEY]
         transcript: run.Transcript = resources[_TRANSCRIPT]
-        about = nb.metadata.dlcourse
-        causes = []
-        for cell in nb.cells:
-            if not is_test(cell):
-                continue
-            grade_id, points = cell.metadata.nbgrader.grade_id, float(cell.metadata.nbgrader.points)
-            ran = transcript.cells.get(grade_id)
-            if ran is None:
-                ran = run.CellRun(failures=[Failure("", about.cause or "missing", about.message)])
-            references = key.references.get(grade_id, {})
-            judged = judge_cell(references, ran.emissions, points, ran.failures) if references else None
-            verdict = judged or _plain(ran, points)
-            causes.append(verdict.cause)
-            cell.metadata["dlcourse"] = nbformat.from_dict(verdict.as_dict())
-        about.cause = about.cause or gravest(causes)
-        about.seconds = round(transcript.seconds, 2)
-        about.key = key.fingerprint
+        judge_notebook(nb, key, transcript)
         return nb, resources
-
-
-def _plain(ran: run.CellRun, points: float) -> CellVerdict:
-    """A test cell of plain asserts, without checks: all points if every statement ran to its end."""
-    if not ran.failures:
-        return CellVerdict(points, points, None)
-    return CellVerdict(0.0, points, gravest(f.cause for f in ran.failures))
 
 
 class Record(SaveAutoGrades):

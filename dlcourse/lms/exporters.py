@@ -16,6 +16,7 @@ from dlcourse.course import Course
 from dlcourse.errors import CourseError
 from dlcourse.lms import canvas, gradescope, questions
 from dlcourse.lms.grades import read_grades
+from dlcourse.lms.headings import headings
 from dlcourse.lms.roster import Roster
 
 
@@ -107,7 +108,7 @@ class GradescopeExporter(_Exporter):
         grades = read_grades(gradebook, assignments[0], unfinished=self.unfinished)
         made = gradescope.table(
             [grade for grade in grades if not wanted or grade.student in wanted],
-            questions.headings(self._course(), assignments[0]),
+            headings(self._course(), assignments[0]),
             Path(self.source) if self.source else None,
             self._roster(),
         )

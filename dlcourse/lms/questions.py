@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import nbformat
 from nbgrader.api import Gradebook
 
 from dlcourse.course import Course
 from dlcourse.grading.report import collect
 from dlcourse.lms.grades import read_grades, two_decimals
+from dlcourse.lms.headings import headings
 from dlcourse.lms.sheet import Sheet, disarmed
 
 COLUMNS = (
@@ -15,18 +15,6 @@ COLUMNS = (
     "max_score", "auto_score", "manual_score", "extra_credit", "cause", "checks_passed", "checks", "failed_checks",
     "submission_score", "late_penalty", "late_seconds", "timestamp", "seconds",
 )  # fmt: skip
-
-
-def headings(course: Course, assignment: str) -> dict[tuple[str, str], str]:
-    """The heading above each graded cell of the release, by notebook and grade_id, in order."""
-    from dlcourse.feedback.cells import show_cells
-
-    found = {}
-    for path in sorted(course.path("release", assignment).glob("*.ipynb")):
-        for shown in show_cells(nbformat.read(path, as_version=4)):
-            if shown.graded:
-                found[path.stem, shown.grade_id] = shown.question or shown.grade_id
-    return found
 
 
 def question_sheet(

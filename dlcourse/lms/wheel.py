@@ -21,6 +21,7 @@ GRADERS = (
     "grading/judge.py",
     "grading/report.py",
     "grading/steps.py",
+    "grading/verdict.py",
     "lms/",
     "new.py",
     "requirements.lock",
