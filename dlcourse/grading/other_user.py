@@ -78,22 +78,31 @@ def _processes(user: int) -> list[int]:
 
 def confine(user: int) -> None:
     """Become the user for good: no rights to gain, no network, bounded processes and files."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # where memory runs out, this process goes first
         Path("/proc/self/oom_score_adj").write_text("1000", "utf-8")
     resource.setrlimit(resource.RLIMIT_NPROC, (MAX_PROCESSES, MAX_PROCESSES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE, MAX_FILE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
+    become(user)
+    libc = ctypes.CDLL(None, use_errno=True)
+    _prctl(libc, _PDEATHSIG, signal.SIGKILL)
+    _prctl(libc, _NO_NEW_PRIVS, 1)
+    _without_network(libc)
+
+
+def become(user: int) -> None:
+    """Take on the user's number and no group but its own.
+
+    Raises:
+        PermissionError: this process is neither root nor that user, or that user is root.
+    """
     if os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
     if os.geteuid() != user or user == 0:
         raise PermissionError(f"cannot become user {user}")
-    libc = ctypes.CDLL(None, use_errno=True)
-    _prctl(libc, _PDEATHSIG, signal.SIGKILL)
-    _prctl(libc, _NO_NEW_PRIVS, 1)
-    _without_network(libc)
 
 
 def _without_network(libc: ctypes.CDLL) -> None:

@@ -66,10 +66,10 @@ def _unpack(path: Path, target: Path, left: int, notes: list[str]) -> int:
             if len(entries) > MAX_ENTRIES:
                 notes.append(f"{path.name}: {len(entries)} entries; at most {MAX_ENTRIES} are unpacked")
             for entry in entries[:MAX_ENTRIES]:
-                if _hidden(PurePosixPath(entry.filename)):
-                    continue
                 if why := _refused(entry):
                     notes.append(f"{path.name}: {entry.filename[:80]!r} {why}")
+                    continue
+                if _hidden(PurePosixPath(entry.filename)):
                     continue
                 with archive.open(entry) as opened:
                     content = opened.read(left + 1)  # what it holds, whatever size it states
