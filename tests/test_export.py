@@ -105,7 +105,7 @@ def test_canvas_says_what_would_change(graded: Course, tmp_path: Path) -> None:
     assert ended.exit_code == 0, ended.output
     assert not out.exists()
     words = " ".join(ended.output.split())
-    assert "3 grades change, 1 of them go down; 1 are in Canvas already" in words
+    assert "3 grades to change, 1 of them downwards; 1 already in Canvas" in words
     assert "late 02:00:00, −1.5" in words
     assert "In Canvas only (1): Stranger, Learner" in words
     assert "In the gradebook only, not exported (1): only_here" in words
@@ -250,6 +250,7 @@ def test_nbgrader_finds_the_exporters(graded: Course, tmp_path: Path) -> None:
     ended = nbgrader_export(graded, "--exporter=dlcourse.lms.GradescopeExporter", "--to", theirs)
     assert ended.returncode == 1
     assert "wait for grading by hand" in ended.stderr
+    assert "export with --GradescopeExporter.unfinished=True" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

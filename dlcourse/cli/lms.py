@@ -102,9 +102,9 @@ def _show(update, others: int) -> None:  # type: ignore[no-untyped-def]
         console.print(table)
     lower = sum(change.lower for change in update.changes)
     console.print(
-        f"{len(update.changes)} grades change"
-        + (f", {lower} of them go down" if lower else "")
-        + f"; {update.unchanged} are in Canvas already.",
+        f"{_count(len(update.changes), 'grade')} to change"
+        + (f", {lower} of them downwards" if lower else "")
+        + f"; {update.unchanged} already in Canvas.",
         highlight=False,
     )
     for reason in dict.fromkeys(update.kept.values()):
@@ -113,8 +113,8 @@ def _show(update, others: int) -> None:  # type: ignore[no-untyped-def]
     _list("In the gradebook only, not exported", update.only_in_gradebook)
     if others > 0 and update.changes:
         console.print(
-            f"{others} other assignments stand in the file as Canvas exported them: import it soon, or leave them out "
-            "with --only.",
+            f"{_count(others, 'other assignment')} in the file as Canvas exported it: import it soon, or leave "
+            "everything else out with --only.",
             highlight=False,
         )
 
@@ -125,6 +125,10 @@ def _list(title: str, names: Iterable[str]) -> None:
         more = f" … and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         text = f"{title} ({len(names)}): {'; '.join(names[:SHOWN])}{more}"
         errors.print(text, style="yellow", markup=False, highlight=False)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _printable(text: str) -> str:
@@ -211,6 +215,7 @@ def autograder(directory: Path, assignment: str, output: Path | None) -> None:
     )
     by_hand = f", and {packed.by_hand:g} points for manual grading" if packed.by_hand else ""
     console.print(
-        f"In Gradescope: programming assignment with {packed.points:g} autograder points{by_hand}; upload the"
+        f"In Gradescope: a programming assignment with {packed.points:g} autograder points{by_hand}; upload the file "
+        "under Configure Autograder, with the base image Ubuntu 24.04 or later.",
+        highlight=False,
     )
-    console.print("file under Configure Autograder, with the base image Ubuntu 24.04 or later.", highlight=False)

@@ -5,6 +5,7 @@ Options of nbgrader (``--to``, ``--assignment``, ``--student``) work as for its 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,17 @@ from dlcourse.lms import canvas, gradescope, questions
 from dlcourse.lms.grades import read_grades
 from dlcourse.lms.headings import headings
 from dlcourse.lms.roster import Roster
+
+
+# What the commands of `course export` call these options, in their messages too.
+_OPTIONS = {
+    "--anyway": "unfinished=True",
+    "--column": "columns",
+    "--match": "match",
+    "--no-scale": "scale=False",
+    "--scale": "scale=True",
+    "--excuse": "excused",
+}
 
 
 class _Exporter(ExportPlugin):
@@ -42,9 +54,10 @@ class _Exporter(ExportPlugin):
         """Write the file ``to``; a user's mistake ends the command with its message alone."""
         try:
             for line in self.lines(gradebook):
-                self.log.warning(line)
+                self.log.info(line)
         except CourseError as error:
-            self.log.error(str(error))
+            names = {option: f"--{type(self).__name__}.{trait}" for option, trait in _OPTIONS.items()}
+            self.log.error(re.sub("|".join(names), lambda found: names[found.group(0)], str(error)))
             self.parent.exit(1)
 
     def lines(self, gradebook: Gradebook) -> Iterator[str]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from packaging.requirements import Requirement
 
 import dlcourse
 from dlcourse.course import Course
@@ -83,7 +82,7 @@ def pinned() -> str:
         raise CourseError("This installation has no requirements.lock. Export from a checkout of the repository.")
     blocks = re.findall(r"^(([A-Za-z0-9_.-]+)==.*\n(?:[ ]+.*\n)+)", path.read_text("utf-8"), re.MULTILINE)
     asked_by = {name: set(re.findall(r"# (?:via |  )([A-Za-z0-9_.-]+)$", text, re.MULTILINE)) for text, name in blocks}
-    wanted = {_plain(Requirement(text).name) for text in requirements()}
+    wanted = {_plain(re.split(r"[^A-Za-z0-9._-]", text)[0]) for text in requirements()}
     while more := {n for n, by in asked_by.items() if _plain(n) not in wanted and {_plain(b) for b in by} & wanted}:
         wanted |= {_plain(name) for name in more}
     lines = [line for text, name in blocks if _plain(name) in wanted for line in text.splitlines() if "# " not in line]
