@@ -88,7 +88,7 @@ def canvas(
         console.print("Nothing was written.")
         return
     lms.filled(book, update, alone=only).write(target)
-    console.print(f"{target}: in Canvas, Grades → Import.", markup=False, highlight=False)
+    console.print(f"{target}: in Canvas, Grades → Import.", markup=False, highlight=False, soft_wrap=True)
 
 
 def _show(update, others: int) -> None:  # type: ignore[no-untyped-def]
@@ -106,6 +106,7 @@ def _show(update, others: int) -> None:  # type: ignore[no-untyped-def]
         + (f", {lower} of them downwards" if lower else "")
         + f"; {update.unchanged} already in Canvas.",
         highlight=False,
+        soft_wrap=True,
     )
     for reason in dict.fromkeys(update.kept.values()):
         _list(f"Left as they are, {reason}", [s for s, why in update.kept.items() if why == reason])
@@ -116,6 +117,7 @@ def _show(update, others: int) -> None:  # type: ignore[no-untyped-def]
             f"{_count(others, 'other assignment')} in the file as Canvas exported it: import it soon, or leave "
             "everything else out with --only.",
             highlight=False,
+            soft_wrap=True,
         )
 
 
@@ -164,7 +166,7 @@ def gradescope(
     made.sheet.write(target)
     _list("In Gradescope only", made.only_in_gradescope)
     _list("In the gradebook only, not exported", made.only_in_gradebook)
-    console.print(f"{target}: {made.graded} graded students.", markup=False, highlight=False)
+    console.print(f"{target}: {made.graded} graded students.", markup=False, highlight=False, soft_wrap=True)
 
 
 @export.command()
@@ -184,7 +186,7 @@ def csv(directory: Path, assignment: str | None, output: Path | None, anyway: bo
             raise CourseError("Nobody has been graded in any assignment. Run `course grade`.")
         sheet = question_sheet(course, opened, names, unfinished=anyway)
     sheet.write(target)
-    console.print(f"{target}: {len(sheet.rows) - 1} rows.", markup=False, highlight=False)
+    console.print(f"{target}: {len(sheet.rows) - 1} rows.", markup=False, highlight=False, soft_wrap=True)
 
 
 @export.command()
@@ -197,7 +199,7 @@ def students(directory: Path, assignment: str, output: Path | None) -> None:
 
     target = output or Path(f"{assignment}_students.zip")
     names = export_students(open_course(directory), assignment, target)
-    console.print(f"{target}: {', '.join(names)}", markup=False, highlight=False)
+    console.print(f"{target}: {', '.join(names)}", markup=False, highlight=False, soft_wrap=True)
 
 
 @export.command()
@@ -218,4 +220,5 @@ def autograder(directory: Path, assignment: str, output: Path | None) -> None:
         f"In Gradescope: a programming assignment with {packed.points:g} autograder points{by_hand}; upload the file "
         "under Configure Autograder, with the base image Ubuntu 24.04 or later.",
         highlight=False,
+        soft_wrap=True,
     )

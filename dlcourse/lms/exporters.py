@@ -20,7 +20,6 @@ from dlcourse.lms.grades import read_grades
 from dlcourse.lms.headings import headings
 from dlcourse.lms.roster import Roster
 
-
 # What the commands of `course export` call these options, in their messages too.
 _OPTIONS = {
     "--anyway": "unfinished=True",
