@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -21,6 +22,15 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except CourseError as error:
             errors.print(str(error), style="red", markup=False, highlight=False)
+            ctx.exit(1)
+        except ImportError as error:
+            if "+learner" not in version("dlcourse") or not (error.name or "").startswith("dlcourse"):
+                raise
+            errors.print(
+                "This is the learners' part of dlcourse: it checks and prints notebooks. Grading and exporting need "
+                "the whole package, from a checkout of the course's repository.",
+                style="red",
+            )
             ctx.exit(1)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
@@ -53,4 +63,4 @@ def open_course(directory: Path):  # type: ignore[no-untyped-def]  # imports are
     return Course(directory)
 
 
-from dlcourse.cli import authors, instructors, learners  # noqa: E402, F401  # they add their commands to main
+from dlcourse.cli import authors, instructors, learners, lms  # noqa: E402, F401  # they add their commands to main

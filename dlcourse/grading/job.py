@@ -14,11 +14,11 @@ from nbformat import NotebookNode
 
 from dlcourse.grading import run
 from dlcourse.grading.intake import blank, take_in
-from dlcourse.grading.judge import CellVerdict, Failure, gravest, judge_cell
 from dlcourse.grading.kernel import Kernel
-from dlcourse.grading.key import AnswerKey, is_test
-from dlcourse.grading.sandbox import DEFAULT, Limits
+from dlcourse.grading.key import AnswerKey
+from dlcourse.grading.limits import DEFAULT, Limits
 from dlcourse.grading.scratch import NO_FILES
+from dlcourse.grading.verdict import judge_notebook
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ class Job:
         else:
             notebook = take_in(self.submission, self.release)
         ran = execute(notebook, self.key, self.files, self.settings, finished)
-        return judged(notebook, self.key, ran), ran
+        judge_notebook(notebook, self.key, ran)
+        return notebook, ran
 
 
 def execute(
@@ -97,31 +98,3 @@ def execute(
         limits=settings.limits,
         finished=finished,
     )
-
-
-def judged(notebook: NotebookNode, key: AnswerKey, transcript: run.Transcript) -> NotebookNode:
-    """Compare what was emitted with the references and write the verdicts into the notebook."""
-    about = notebook.metadata.dlcourse
-    causes = []
-    for cell in notebook.cells:
-        if not is_test(cell):
-            continue
-        grade_id, points = cell.metadata.nbgrader.grade_id, float(cell.metadata.nbgrader.points)
-        ran = transcript.cells.get(grade_id)
-        if ran is None:
-            ran = run.CellRun(failures=[Failure("", about.cause or "missing", about.message)])
-        references = key.references.get(grade_id, {})
-        verdict = judge_cell(references, ran.emissions, points, ran.failures) if references else _plain(ran, points)
-        causes.append(verdict.cause)
-        cell.metadata["dlcourse"] = nbformat.from_dict(verdict.as_dict())
-    about.cause = about.cause or gravest(causes)
-    about.seconds = round(transcript.seconds, 2)
-    about.key = key.fingerprint
-    return notebook
-
-
-def _plain(ran: run.CellRun, points: float) -> CellVerdict:
-    """A test cell of plain asserts, without checks: all points if every statement ran to its end."""
-    if not ran.failures:
-        return CellVerdict(points, points, None)
-    return CellVerdict(0.0, points, gravest(f.cause for f in ran.failures))

@@ -14,12 +14,11 @@ import nbformat
 from nbformat import NotebookNode
 
 from dlcourse.grading import scratch
-from dlcourse.grading.judge import Failure
+from dlcourse.grading.evidence import Failure
 from dlcourse.grading.kernel import CellTimeout, Kernel, KernelGone, cold
 from dlcourse.grading.key import Statement, is_test
+from dlcourse.grading.limits import DEFAULT, Breach, Limits
 from dlcourse.grading.outputs import Outputs
-from dlcourse.grading.sandbox import DEFAULT, Breach, Limits
-from dlcourse.grading.warm import warm
 
 PATIENCE = 5  # seconds that a kernel has to answer an interrupt, and the least limit of a cell
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -76,6 +75,8 @@ def execute(
     Raises:
         CourseError: no kernel starts: the machine's fault, not a submission's.
     """
+    from dlcourse.grading.warm import warm  # for Linux; rehearsing works everywhere
+
     start = warm(mode, sandboxed=sandboxed, files=files, limits=limits, threads=threads, figures=figures)
     return _run(notebook, statements, start, cell_seconds, notebook_seconds, finished)
 
@@ -86,19 +87,34 @@ def rehearse(
     files: Path,
     cell_seconds: float,
     notebook_seconds: float,
+    mode: str = "",
+    user: int | None = None,
 ) -> Transcript:
-    """Run ``notebook`` as ``execute`` does, but in an ordinary kernel and with checks that diagnose.
+    """Run ``notebook`` as ``execute`` does, but in an ordinary kernel.
 
     Args:
         files: the notebook's folder; it runs in a copy.
+        mode: of the checks; by default they diagnose, as for a learner.
+        user: run the kernel as the user of this number; for root in a container without namespaces.
     """
-    return _run(notebook, statements, _rehearsal(files), cell_seconds, notebook_seconds)
+    return _run(notebook, statements, _rehearsal(files, mode, user), cell_seconds, notebook_seconds)
 
 
 @contextmanager
-def _rehearsal(files: Path) -> Iterator[tuple[Kernel, str]]:
-    with scratch.folder(files) as folder, cold(folder, mode="") as kernel:
+def _rehearsal(files: Path, mode: str, user: int | None) -> Iterator[tuple[Kernel, str]]:
+    with scratch.folder(files) as folder, _nothing_left(user), cold(folder, mode, user) as kernel:
         yield kernel, str(folder)
+
+
+@contextmanager
+def _nothing_left(user: int | None) -> Iterator[None]:
+    if user is None:
+        yield
+        return
+    from dlcourse.grading import other_user
+
+    with other_user.ended(user):
+        yield
 
 
 def _run(

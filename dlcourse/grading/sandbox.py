@@ -11,11 +11,11 @@ import signal
 import site
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import dlcourse
 from dlcourse.errors import CourseError
+from dlcourse.grading.limits import MIB, Breach, Limits
 
 INSTALL = (
     "Install it with `sudo apt-get install bubblewrap` (Debian, Ubuntu) or `sudo dnf install bubblewrap` (Fedora)."
@@ -25,37 +25,6 @@ FOLDER = "/scratch"  # where a submission works
 _OWNED = ("ipc", "uts", "net", "cgroup", "pid", "mnt")  # namespaces that belong to the sandbox's outer user namespace
 _NS_GET_PARENT = 0xB702  # ioctl on a user namespace
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/fonts", "/etc/ssl", "/etc/passwd")
-MIB = 2**20
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one submission may use; its kernel starts with the imported packages, which are not counted.
-
-    Attributes:
-        memory: bytes, of all its processes and its files together.
-        disk: bytes of files in its folder; /tmp and /dev/shm get a quarter of that each.
-        processes: processes and threads.
-        open_files: of one process.
-        inodes: files and folders, in all.
-    """
-
-    memory: int = 2048 * MIB
-    disk: int = 256 * MIB
-    processes: int = 256
-    open_files: int = 1024
-    inodes: int = 50_000
-
-
-DEFAULT = Limits()
-
-
-@dataclass(frozen=True)
-class Breach:
-    """A limit that was crossed: the cause of the points that are lost, and what happened."""
-
-    cause: str
-    why: str
 
 
 def require() -> str:

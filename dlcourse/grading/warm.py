@@ -20,7 +20,8 @@ from typing import IO, Any
 from dlcourse.errors import CourseError
 from dlcourse.grading import kernel, sandbox
 from dlcourse.grading.forkserver import LISTENERS
-from dlcourse.grading.sandbox import Breach, Limits, Sandbox
+from dlcourse.grading.limits import Breach, Limits
+from dlcourse.grading.sandbox import Sandbox
 
 END_SECONDS = 10.0
 
