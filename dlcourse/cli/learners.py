@@ -135,3 +135,51 @@ def pdf(notebook: Path, output: Path | None, name: str | None) -> None:
     for warning in notebook_to_pdf(notebook, target, name=name):
         errors.print(f"Warning: {warning}", style="yellow", markup=False, highlight=False)
     console.print(str(target), highlight=False)
+
+
+@main.command()
+@click.argument("assignment")
+@click.option("--first", required=True, help="Your first name, in any script.")
+@click.option("--last", required=True, help="Your last name.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder to write to; default: hand-in, beside the notebooks.",
+)
+@click.option("--anyway", is_flag=True, help="Pack what breaks rules too; the last page of the PDF then lists them.")
+@click.option(
+    "--release",
+    type=click.Path(path_type=Path, exists=True),
+    help="The notebook as handed out, if yours lost metadata.",
+)
+@click.pass_obj
+def pack(
+    directory: Path, assignment: str, first: str, last: str, output: Path | None, anyway: bool, release: Path | None
+) -> None:
+    """Make the files to hand in: a PDF, the notebooks under the course's names, and a ZIP of both.
+
+    ASSIGNMENT is its name, such as ps6_rnn, or the path of its folder or notebook. Everything is opened again before
+    the command says that it is there. The notebook is not run: what is stored in it is handed in.
+    """
+    from dlcourse.handin.pack import pack as make
+
+    named = directory / assignment
+    home = named if named.is_dir() else named.parent if named.is_file() else directory
+    with console.status("Packing …"):
+        packed = make(
+            assignment, first, last, where=directory, output=output or home / "hand-in", anyway=anyway, release=release
+        )
+    for warning in packed.warnings:
+        errors.print(f"Warning: {warning}", style="yellow", markup=False, highlight=False)
+    if packed.findings:
+        count = f"{len(packed.findings)} broken rules" if len(packed.findings) > 1 else "a broken rule"
+        errors.print(f"Packed with {count}: see the last page of the PDF.", style="yellow", highlight=False)
+    for path in packed.files:
+        pages = f", {packed.pages} pages" if path.suffix == ".pdf" else ""
+        console.print(
+            f"{path} ({path.stat().st_size / 1024:.0f} KiB{pages})", highlight=False, markup=False, soft_wrap=True
+        )
+    if due := packed.sheet.deadline():
+        console.print(f"Due {due:%A, %d %B %Y, %H:%M} (UTC{due:%z}).", highlight=False)
+    console.print("Opened again and found whole. Upload the PDF and the ZIP where your course says.", highlight=False)
