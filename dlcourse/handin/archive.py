@@ -174,7 +174,7 @@ def _sorted_out(archive: zipfile.ZipFile) -> tuple[list[Entry], list[Refusal]]:
     refused: list[Refusal] = []
     seen: dict[str, str] = {}
     for info in archive.infolist():
-        if info.is_dir():
+        if info.orig_filename.endswith("/"):  # a folder; `is_dir` fails for a name of a NUL
             continue
         name, why = _decoded(info)
         why = why or _kind(info) or path_problem(name)
