@@ -20,20 +20,7 @@ def check(path: Path) -> Result:
     return ended
 
 
-def finish(path: Path) -> Path:
-    """Leave a notebook as a person does who names collaborators and runs all cells."""
-    notebook = nbformat.read(path, as_version=4)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for count, cell in enumerate(code, 1):
-        cell.execution_count = count
-        cell.outputs = [nbformat.v4.new_output("stream", text="3.0\n")]
-    names = next(cell for cell in notebook.cells if cell.id == "collaborators")
-    names.source = names.source.replace("YOUR COLLABORATORS HERE", "none")
-    nbformat.write(notebook, path)
-    return path
-
-
-def test_full_marks(hand_in: HandIn) -> None:
+def test_full_marks(hand_in: HandIn, finish: Callable[[Path], Path]) -> None:
     """Every visible check passes and no rule is broken: ticks, exit code 0."""
     ended = check(finish(hand_in("full")))
     assert ended.exit_code == 0, ended.output

@@ -77,9 +77,13 @@ def pack(
         findings += [f for f in check_rules(path, read_notebook(path), own) if f.rule not in _OWN_WORK]
     with tempfile.TemporaryDirectory(prefix="dlc-pack-") as folder:
         pdf, warnings = _pdf(notebooks, person, Path(folder))
+        drawn = Path(folder, f"{stem}.pdf")
+        drawn.write_bytes(pdf)
+        try:
+            pages.page_count(drawn)
+        except pages.BadPdf as error:
+            raise CourseError(f"The PDF did not come out whole, so nothing was written: {error}") from error
         if "pages" in sheet.rules:
-            drawn = Path(folder, f"{stem}.pdf")
-            drawn.write_bytes(pdf)
             findings += [Finding("pages", message, mend) for message, mend in pages.problems(drawn, sheet)]
     if findings and not anyway:
         raise Refused(_refusal(findings))

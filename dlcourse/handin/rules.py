@@ -115,11 +115,14 @@ def _given(nb: HandedIn) -> Iterator[Finding]:
 
 def _scratch(nb: HandedIn) -> Iterator[Finding]:
     ids = {released.cell_id for released in nb.sheet.cells}
+    names = {released.grade_id for released in nb.sheet.cells if released.grade_id}
     known = any(cell.cell_id in ids for cell in nb.cells)  # some editors give new ids to all cells
     for cell in nb.cells:
         if cell.role == "own" and not cell.source.strip():
             yield _at(cell, "scratch", "an empty cell", "Delete it")
-        elif cell.role == "own" and cell.kind == "code" and known and not writing.KEEP.match(cell.source):
+        elif cell.role != "own" or cell.kind != "code" or cell.grade_id in names:
+            continue  # a copy of a graded cell is told of by another rule
+        elif known and not writing.KEEP.match(cell.source):
             mend = "Delete it; if it is part of your answer, begin it with a comment `# keep: why`"
             yield _at(cell, "scratch", "a code cell that the assignment does not have", mend)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import re
-import string
 import zoneinfo
 
 from traitlets import Dict, Float, Int, TraitError, Unicode, validate
@@ -85,10 +84,12 @@ class HandIn(Configurable):
 
     @validate("pattern")
     def _known_fields(self, proposal: dict) -> str:
-        fields = {name for _, name, *_ in string.Formatter().parse(proposal["value"]) if name is not None}
-        if fields - _FIELDS or not {"last", "first"} <= fields:
+        fields = set(re.findall(r"\{(\w*)\}", proposal["value"]))
+        plain = re.sub(r"\{\w+\}", "", proposal["value"])
+        if fields - _FIELDS or not {"last", "first"} <= fields or re.search(r"[^\w.+-]", plain):
             raise TraitError(
-                f"HandIn.pattern needs {{last}} and {{first}}, and may name {', '.join(sorted(_FIELDS))}: "
+                f"HandIn.pattern needs {{last}} and {{first}}, and may name {', '.join(sorted(_FIELDS))} "
+                f"between letters, digits and _.+-: "
                 f"{proposal['value']!r}"
             )
         return proposal["value"]

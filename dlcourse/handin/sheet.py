@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,6 +15,8 @@ from dlcourse.errors import CourseError
 FORMAT = 1
 # What a cell of the release is: kept as it is (locked, given, heading), worked in (answer, free), filled in.
 ROLES = ("locked", "given", "heading", "answer", "free", "collaborators")
+_NAME = re.compile(r"[^/\\\x00{}]{1,100}")
+_STEM = re.compile(r"(?:[^/\\\x00{}]|\{(?:last|first)\}){1,200}")
 COLLABORATORS_HOLDER, TEAM_HOLDER = "YOUR COLLABORATORS HERE", "YOUR TEAM HERE"
 
 
@@ -89,10 +92,11 @@ def _read(stored: dict[str, Any]) -> Sheet:
         all(type(number) is int for number in (sheet.team, sheet.comment_lines, sheet.max_pages)),
         all(cell.role in ROLES for cell in cells),
         sheet.due is None or sheet.deadline(),
+        _STEM.fullmatch(sheet.stem),  # it becomes a format string and a file name
+        all(_NAME.fullmatch(name) for name in [sheet.notebook, *sheet.notebooks]),
     ]
     if not all(typed):
         raise ValueError("a value of another type")
-    sheet.stem.format(last="", first="")
     return sheet
 
 
