@@ -19,6 +19,7 @@ from dlcourse.build import build
 from dlcourse.cli import main
 from dlcourse.course import Course
 from dlcourse.errors import CourseError
+from dlcourse.grading.intake import take_in
 from dlcourse.handin import writing
 from dlcourse.handin.rules import check_rules
 from dlcourse.handin.settings import RULES, HandIn
@@ -293,6 +294,22 @@ def test_parts_of_a_problem() -> None:
 
     headings = solution_headings(nbformat.v4.new_notebook(cells=cells), HandIn())
     assert headings == {"one": "Solution to Problem 2 Part (a)", "two": "Solution to Problem 2 Part (b)"}
+
+
+@pytest.mark.parametrize("heading", [None, "<b>Solution</b>", "<span>**Solution to Problem 3**</span>"])
+def test_answer_without_names_is_found(ready: Path, course: Course, heading: str | None) -> None:
+    """An answer in words that lost its metadata is graded, whether its heading stayed, was changed or is gone."""
+    notebook = nbformat.read(ready, as_version=4)
+    answer = cell_of(notebook, "q3_words")
+    answer.metadata, answer["id"], answer.source = nbformat.from_dict({}), "another", "Squares, in my own words."
+    if heading is None:
+        drop("q3_words_solution")(notebook)
+    else:
+        source("q3_words_solution", heading)(notebook)
+    nbformat.write(notebook, ready)
+    release = nbformat.read(course.path("release", "tiny") / "sums.ipynb", as_version=4)
+    taken = {c.metadata.get("nbgrader", {}).get("grade_id"): c.source for c in take_in(ready, release).cells}
+    assert taken["q3_words"] == "Squares, in my own words."
 
 
 junk = st.recursive(

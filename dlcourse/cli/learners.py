@@ -61,6 +61,8 @@ def check(notebook: Path, run: bool, release: Path | None, json_file: Path | Non
         if validation:
             _print_answers(validation)
         _print_rules(sheet, found)
+        if sheet:
+            _print_due(sheet)
     if not in_order:
         sys.exit(1)
     if validation and not quiet:
@@ -104,6 +106,11 @@ def _print_rules(sheet: Sheet | None, found: list[Finding]) -> None:
     console.print(table)
     if penalties:
         console.print("May cost: percent of the grade. Nothing is deducted by itself; the grader decides.")
+
+
+def _print_due(sheet: Sheet) -> None:
+    if due := sheet.deadline():
+        console.print(f"Due {due:%A, %d %B %Y, %H:%M} (UTC{due:%z}).", highlight=False)
 
 
 def _report(
@@ -180,6 +187,5 @@ def pack(
         console.print(
             f"{path} ({path.stat().st_size / 1024:.0f} KiB{pages})", highlight=False, markup=False, soft_wrap=True
         )
-    if due := packed.sheet.deadline():
-        console.print(f"Due {due:%A, %d %B %Y, %H:%M} (UTC{due:%z}).", highlight=False)
+    _print_due(packed.sheet)
     console.print("Opened again and found whole. Upload the PDF and the ZIP where your course says.", highlight=False)

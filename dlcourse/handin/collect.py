@@ -16,11 +16,14 @@ from dlcourse.course import Course, readable_name, suggest
 from dlcourse.errors import CourseError
 from dlcourse.handin import canvas, folder, gradescope
 from dlcourse.handin.archive import MAX_CLASS_ENTRIES, BadArchive, Entry, Refusal, folder_entries, opened
+from dlcourse.handin.cells import read_notebook
 from dlcourse.handin.classlist import due_of, remember
 from dlcourse.handin.downloads import HandedIn
 from dlcourse.handin.release import stem
 from dlcourse.handin.roster import Roster, Row, Unknown
+from dlcourse.handin.rules import OF_FILES, Finding, check_rules, summary
 from dlcourse.handin.settings import HandIn
+from dlcourse.handin.sheet import Sheet, sheet_of
 from dlcourse.handin.store import Origin, place, writable
 from dlcourse.handin.unpack import Assignment, unpack
 
@@ -38,6 +41,7 @@ class Collected:
     submitted: str | None
     files: list[str]
     notes: list[str]
+    findings: list[Finding]
 
 
 @dataclass
@@ -81,7 +85,7 @@ def collect(
     """
     with _entries(download) as (entries, refused):
         name = assignment or _guess(course, entries)
-        notebooks = _notebooks(course, name)
+        notebooks, sheets = _released(course, name)
         rules = HandIn.read(course.config, name)
         people = Roster(roster, rules.local) if roster else None
         if source == "canvas":
@@ -99,7 +103,7 @@ def collect(
         if not dry_run and meant:
             writable(course, name)
         for done, (student, (one, row)) in enumerate(meant.items(), 1):
-            if _take(course, result, student, one, row, notebooks, due, force):
+            if _take(course, result, student, one, row, notebooks, sheets, due, force):
                 known[student] = (one.person, row.person if row else None)
             say(done, len(meant))
     if not dry_run:
@@ -148,9 +152,9 @@ def _guess(course: Course, entries: list[Entry]) -> str:
     raise CourseError(f"Which assignment is it? Add --assignment. {suggest('', found or known)}")
 
 
-def _notebooks(course: Course, assignment: str) -> Assignment:
-    """The grade_ids of each notebook of the release."""
-    found = {}
+def _released(course: Course, assignment: str) -> tuple[Assignment, dict[str, Sheet]]:
+    """The grade_ids of each notebook of the release, and its hand-in rules."""
+    found, sheets = {}, {}
     for name in course.notebooks(assignment):
         path = course.path("release", assignment) / f"{name}.ipynb"
         try:
@@ -159,6 +163,20 @@ def _notebooks(course: Course, assignment: str) -> Assignment:
             raise CourseError(f"{assignment} has not been released. Run `course build {assignment}`.") from error
         cells = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in release.cells]
         found[name] = {grade_id for grade_id in cells if grade_id}
+        if sheet := sheet_of(release):
+            sheets[name] = sheet
+    return found, sheets
+
+
+def _findings(files: dict[str, Path], sheets: dict[str, Sheet]) -> list[Finding]:
+    """What the notebooks break of the rules, for the grader to decide on; a file that cannot be read breaks none."""
+    found: list[Finding] = []
+    for name, sheet in sheets.items():
+        try:
+            path = files[f"{name}.ipynb"]
+            found += [f for f in check_rules(path, read_notebook(path), sheet) if f.rule not in OF_FILES]
+        except (KeyError, CourseError):
+            continue
     return found
 
 
@@ -212,6 +230,7 @@ def _take(
     one: HandedIn,
     row: Row | None,
     notebooks: Assignment,
+    sheets: dict[str, Sheet],
     due: datetime.datetime | None,
     force: bool,
 ) -> bool:
@@ -231,6 +250,9 @@ def _take(
             # Canvas says that it was late and not how much: the least that is true, so that a late policy sees it.
             submitted = due + datetime.timedelta(seconds=1) if due else None
             notes.append("late; by how much the download does not say" + ("" if due else ", and no deadline is set"))
+        findings = _findings(unpacked.files, sheets)
+        if findings:
+            notes.append(summary(findings))
         origin = Origin(result.source, one.label, one.order, submitted, one.late)
         state = place(course, result.assignment, student, unpacked.files, origin, force=force, dry_run=result.dry_run)
         if state == "older":
@@ -238,5 +260,7 @@ def _take(
         if state == "edited":
             notes.append("what lies there was put or changed by hand and is kept; --force replaces it")
         at = submitted.isoformat(" ", "seconds") if submitted else None
-        result.students.append(Collected(student, one.label, state, one.late, at, sorted(unpacked.files), notes))
+        result.students.append(
+            Collected(student, one.label, state, one.late, at, sorted(unpacked.files), notes, findings)
+        )
         return state in ("new", "updated", "unchanged")

@@ -18,10 +18,9 @@ from dlcourse.errors import CourseError
 from dlcourse.handin import pages
 from dlcourse.handin.cells import read_notebook
 from dlcourse.handin.names import hand_in_stem, notebook_names
-from dlcourse.handin.rules import Finding, check_rules
+from dlcourse.handin.rules import OF_FILES, Finding, check_rules
 from dlcourse.handin.sheet import Sheet, sheet_of
 
-_OWN_WORK = {"names", "pages"}  # rules about the files that packing makes itself
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a ZIP can state: the same files give the same bytes
 
 
@@ -74,7 +73,7 @@ def pack(
     person = "".join(c for c in unicodedata.normalize("NFC", f"{first} {last}") if c.isprintable())
     findings: list[Finding] = []
     for path, own in notebooks.items():
-        findings += [f for f in check_rules(path, read_notebook(path), own) if f.rule not in _OWN_WORK]
+        findings += [f for f in check_rules(path, read_notebook(path), own) if f.rule not in OF_FILES]
     with tempfile.TemporaryDirectory(prefix="dlc-pack-") as folder:
         pdf, warnings = _pdf(notebooks, person, Path(folder))
         drawn = Path(folder, f"{stem}.pdf")

@@ -11,6 +11,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 from nbgrader.preprocessors import NbGraderPreprocessor
 
+from dlcourse.grading.align import HEADING_ID
 from dlcourse.handin.settings import RULES, HandIn
 from dlcourse.handin.sheet import COLLABORATORS_HOLDER, TEAM_HOLDER, ReleasedCell, Sheet, digest
 
@@ -29,7 +30,7 @@ class HandInSheet(NbGraderPreprocessor):
         for cell in nb.cells:
             nbgrader = cell.metadata.get("nbgrader", {})
             if text := headings.get(nbgrader.get("grade_id", "")):
-                heading = new_markdown_cell(red(text), id=f"{nbgrader.grade_id[:50]}_solution")
+                heading = new_markdown_cell(red(text), id=f"{nbgrader.grade_id[:50]}{HEADING_ID}")
                 roles[heading.id] = "heading"
                 cells.append(heading)
             cells.append(cell)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from dlcourse.handin.names import hand_in_name, notebook_names
 from dlcourse.handin.sheet import Sheet, digest
 
 RERUN = "Choose Kernel → Restart Kernel and Run All Cells, then save"
+
+GO_ON = "; it stops at an error: go on below it with Run → Run Selected Cell and All Below"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,9 @@ class HandedIn:
         return [cell for cell in self.cells if cell.role == "answer"]
 
 
+OF_FILES = frozenset({"names", "pages"})  # rules about the files around a notebook, not about what is in it
+
+
 def check_rules(path: Path, notebook: NotebookNode, sheet: Sheet, ran: NotebookNode | None = None) -> list[Finding]:
     """What a notebook breaks of the rules that are on, in the order of the rules.
 
@@ -57,6 +63,15 @@ def check_rules(path: Path, notebook: NotebookNode, sheet: Sheet, ran: NotebookN
     return [replace(finding, penalty=sheet.penalties.get(finding.rule)) for finding in found]
 
 
+def summary(findings: list[Finding]) -> str:
+    """Findings in one line: how often each rule is broken, and what all of it may cost."""
+    counts = Counter(finding.rule for finding in findings)
+    rules = ", ".join(rule if count == 1 else f"{rule} ({count})" for rule, count in counts.items())
+    costs = {finding.rule: finding.penalty for finding in findings if finding.penalty}
+    cost = f"; may cost {min(sum(costs.values()), 100):g} %" if costs else ""
+    return f"breaks hand-in rules: {rules}{cost}"
+
+
 def _at(cell: FoundCell, rule: str, message: str, mend: str) -> Finding:
     return Finding(rule, message, mend, cell.question, cell.number, cell.grade_id)
 
@@ -67,7 +82,8 @@ def _executed(nb: HandedIn) -> Iterator[Finding]:
     if idle:
         numbers = ", ".join(str(cell.number) for cell in idle[:8]) + (" …" if len(idle) > 8 else "")
         what = "no cell was run" if idle == code else f"{len(idle)} cells were not run: cells {numbers}"
-        yield _at(idle[0], "executed", what, RERUN)
+        stopped = any(output.get("output_type") == "error" for cell in code for output in cell.outputs)
+        yield _at(idle[0], "executed", what, f"{RERUN}{GO_ON if stopped else ''}")
     ran = [cell for cell in code if cell not in idle]
     wrong = next((cell for count, cell in enumerate(ran, 1) if cell.count != count), None)
     if wrong and not idle:

@@ -18,6 +18,7 @@ _RED = re.compile(r"color\s*[:=]\s*[\"']?\s*(?:red\b|#f00\b|#ff0000\b|rgb\(\s*25
 _BOLD = re.compile(
     r"\*\*|__|<b\b|<strong\b|^\s{0,3}#{1,6}\s|font-weight\s*:\s*(?:bold|[6-9]00)", re.IGNORECASE | re.MULTILINE
 )
+_MOST_NAMES = 5_000  # characters of the cell that names people
 _TAG = re.compile(r"<[^<>]{0,300}>")
 _SOLUTION = re.compile(r"\bsolution\b", re.IGNORECASE)
 
@@ -53,7 +54,7 @@ def code_lines(source: str) -> int:
     """How many lines of a cell a learner had to write: without definitions' heads, docstrings, comments, blanks."""
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return sum(1 for line in source.split("\n") if line.strip() and not line.lstrip().startswith("#"))
     lines: set[int] = set()
     for node in ast.walk(tree):
@@ -90,6 +91,7 @@ def _words(text: str) -> list[str]:
 
 def collaborator_problems(source: str, team: int) -> Iterator[tuple[str, str]]:
     """What is missing in the cell that names collaborators, each with how to mend it."""
+    source = source[:_MOST_NAMES]
     if team > 1:
         members = _people(source, "Team")
         if not members or TEAM_HOLDER in source:
