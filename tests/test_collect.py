@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import stat
 import unicodedata
 import zipfile
@@ -22,6 +23,7 @@ from lms_files import Canvas, Gradescope, zip_bytes
 
 from dlcourse.cli import main
 from dlcourse.course import Course
+from dlcourse.grading.grade import grade
 from dlcourse.handin import archive, canvas
 
 PDF = b"%PDF-1.4 a report"
@@ -278,6 +280,27 @@ def test_folder(course: Course, notebook: Callable[[str], bytes]) -> None:
     assert "homework.zip: not called like LastName_FirstName_dlcourse_assignment_tiny.zip" in ended.stderr
     collect(course, folder, "folder", "--roster", roster(course, "student_id;first;last", "li3;明;李"))
     assert submitted(course)["li3/tiny/sums.ipynb"] == notebook("needs a roster")
+
+
+def test_from_pack_to_points(hand_in: Callable[..., Path], finish: Callable[[Path], Path], course: Course) -> None:
+    """What a learner packs and uploads gets the points that it earns; broken rules are reported on the way."""
+    path = finish(hand_in("ada", q2_centre="def centre(x):\n    return x"))
+    desk = path.rename(course.root / "sums.ipynb").parent
+    shutil.rmtree(course.root / "submitted")
+    packed = CliRunner().invoke(main, ["-C", str(desk), "pack", "tiny", "--first", "Ada", "--last", "Lovelace"])
+    assert packed.exit_code == 0, packed.output
+    download = Canvas()
+    for number, file in enumerate(sorted((desk / "hand-in").iterdir())):
+        download.upload("Lovelace, Ada", 11, 500 + number, file.name, file.read_bytes())
+    blank = nbformat.read(course.path("release", "tiny") / "sums.ipynb", as_version=4)
+    download.upload("Noether, Emmy", 12, 600, "sums.ipynb", nbformat.writes(blank).encode())
+    ended = collect(course, download.save(course.root / "submissions.zip"), "canvas")
+    assert "noetheremmy_12: breaks hand-in rules: executed, placeholders (3), collaborators" in ended.stderr
+    assert "lovelaceada_11:" not in ended.stderr
+    kept = {Path(name).name for name in submitted(course) if name.startswith("lovelaceada_11/")}
+    assert kept == {"sums.ipynb", "Lovelace_Ada_dlcourse_assignment_tiny.pdf"}
+    result = grade(course, "tiny", sandboxed="none")
+    assert {one.student: one.score for one in result.submissions} == {"lovelaceada_11": 3, "noetheremmy_12": 0}
 
 
 def hostile(notebook: bytes) -> dict[str, tuple[bytes, str]]:

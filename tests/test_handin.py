@@ -191,7 +191,7 @@ def test_report(ready: Path) -> None:
     ended = check(ready)
     assert ended.exit_code == 1
     text = " ".join(ended.stdout.replace("│", " ").split())
-    assert "│ headings │ Question 1: The mean, cell" in ended.stdout
+    assert "│ headings │ Question 1, cell 6 │" in ended.stdout
     assert "20 %" in text
     assert "Nothing is deducted by itself" in text
     report = json.loads(check(ready, "--json", "-").stdout)

@@ -92,7 +92,7 @@ def test_refuses_with_reasons(ready: Path) -> None:
     nbformat.write(notebook, ready / "sums.ipynb")
     ended = pack(ready)
     assert ended.exit_code == 1
-    assert "placeholders: Question 3: In words, cell 15: no answer yet. Answer the question." in ended.stderr
+    assert "placeholders: Question 3, cell 15: no answer yet. Answer the question." in ended.stderr
     assert not (ready / "hand-in").exists()
     ended = pack(ready, "--anyway")
     assert ended.exit_code == 0

@@ -99,10 +99,9 @@ def _print_rules(sheet: Sheet | None, found: list[Finding]) -> None:
     if penalties:
         table.add_column("may cost", justify="right")
     for finding in found:
-        where = ", ".join([finding.question] * bool(finding.question) + [f"cell {finding.cell}"] * bool(finding.cell))
         what = Text.assemble((finding.message, "red"), f". {finding.mend}.")
         cost = [Text(f"{finding.penalty:g} %" if finding.penalty else "")] if penalties else []
-        table.add_row(Text(finding.rule), Text(where), what, *cost)
+        table.add_row(Text(finding.rule), Text(finding.place), what, *cost)
     console.print(table)
     if penalties:
         console.print("May cost: percent of the grade. Nothing is deducted by itself; the grader decides.")

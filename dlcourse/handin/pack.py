@@ -187,7 +187,7 @@ def _warning_page(findings: list[Finding], sheet: Sheet, person: str) -> bytes:
     lines = ["# Packed although hand-in rules are broken", "", "For the grader; nothing is deducted by itself.", ""]
     for finding in findings:
         cost = f" (may cost {finding.penalty:g} %)" if finding.penalty else ""
-        lines.append(f"- **{finding.rule}**{cost}: {_plain(_place(finding))}{_plain(finding.message)}")
+        lines.append(f"- **{finding.rule}**{cost}: {_plain(_said(finding))}")
     page = new_notebook(
         cells=[new_markdown_cell("\n".join(lines))], metadata={"title": f"{sheet.assignment}: warnings"}
     )
@@ -195,9 +195,8 @@ def _warning_page(findings: list[Finding], sheet: Sheet, person: str) -> bytes:
     return pdf
 
 
-def _place(finding: Finding) -> str:
-    place = ", ".join([finding.question] * bool(finding.question) + [f"cell {finding.cell}"] * bool(finding.cell))
-    return f"{place}: " if place else ""
+def _said(finding: Finding) -> str:
+    return f"{finding.place}: {finding.message}" if finding.place else finding.message
 
 
 def _plain(text: str) -> str:
@@ -206,7 +205,7 @@ def _plain(text: str) -> str:
 
 
 def _refusal(findings: list[Finding]) -> str:
-    lines = [f"  {f.rule}: {_place(f)}{f.message}. {f.mend}." for f in findings]
+    lines = [f"  {finding.rule}: {_said(finding)}. {finding.mend}." for finding in findings]
     return "\n".join(["Not packed. Mend this, or add --anyway to pack it with a page of warnings:", *lines])
 
 

@@ -32,6 +32,12 @@ class Finding:
     grade_id: str = ""
     penalty: float | None = None
 
+    @property
+    def place(self) -> str:
+        """Where it is, in short: the question without its title, the cell."""
+        question = self.question.split(":")[0] if self.question.startswith("Question") else ""
+        return ", ".join(part for part in (question, f"cell {self.cell}" if self.cell else "") if part)
+
 
 @dataclass(frozen=True)
 class HandedIn:
@@ -100,7 +106,9 @@ def _outputs(nb: HandedIn) -> Iterator[Finding]:
     expected = {number for number, cell in enumerate(nb.ran.cells, 1) if cell.get("outputs")} if nb.ran else set()
     for cell in nb.cells:
         graded = cell.graded and nb.ran is None  # without a run it is known only that checks print something
-        if isinstance(cell.count, int) and (cell.number in expected or graded) and not cell.outputs:
+        if cell.role == "own" or not isinstance(cell.count, int):
+            continue  # told of by other rules
+        if (cell.number in expected or graded) and not cell.outputs:
             yield _at(cell, "outputs", "its output is not stored in the file", RERUN)
 
 
