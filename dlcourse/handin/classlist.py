@@ -32,19 +32,12 @@ def due_of(course: Course, assignment: str, rules: HandIn) -> datetime.datetime 
 
 
 def remember(course: Course, assignment: str, students: dict[str, tuple[Person, Person | None]], rules: HandIn) -> None:
-    """Note names, addresses and Canvas ids of students, and a configured deadline; what is right stays untouched."""
+    """Note names, addresses and Canvas ids of students, and a configured deadline; the same again changes nothing."""
     with _gradebook(course) as gradebook:
         for student, people in students.items():
-            wanted = {name: value for name, value in _facts(*people).items() if value}
-            try:
-                there = gradebook.find_student(student)
-                changed = any(getattr(there, name) != value for name, value in wanted.items())
-            except MissingEntry:
-                changed = True
-            if changed:
-                gradebook.update_or_create_student(student, **wanted)
+            gradebook.update_or_create_student(student, **{n: v for n, v in _facts(*people).items() if v})
         if due := rules.deadline(assignment):
-            _set_due(gradebook, assignment, due.astimezone(datetime.UTC).replace(tzinfo=None))
+            gradebook.update_or_create_assignment(assignment, duedate=due)
 
 
 def _exists(course: Course) -> bool:
@@ -70,12 +63,3 @@ def _facts(found: Person, listed: Person | None) -> dict[str, str]:
     both = [person for person in (listed, found) if person]
     names = {"first_name": "first", "last_name": "last", "email": "email", "lms_user_id": "canvas_id"}
     return {field: next((v for p in both if (v := getattr(p, name))), "") for field, name in names.items()}
-
-
-def _set_due(gradebook: Gradebook, assignment: str, due: datetime.datetime) -> None:
-    try:
-        if gradebook.find_assignment(assignment).duedate == due:
-            return
-    except MissingEntry:
-        pass
-    gradebook.update_or_create_assignment(assignment, duedate=due)

@@ -41,7 +41,8 @@ def read(entries: list[Entry], stem: str, notebooks: list[str], rules: HandIn) -
         label = f"{last}_{first}"
         default = label if ascii_id(label) == label and label.isascii() else ""
         default = default or "_".join(part for part in (ascii_id(last), ascii_id(first)) if part)
-        before = found.get(key) or HandedIn(Person(first=first, last=last, name=f"{last}, {first}"), label, default)
+        person = Person(first=first, last=last, name=f"{last}, {first}")
+        before = found.get(key) or HandedIn(person, shown(label), default)
         newest = moment if before.submitted is None or (moment and moment > before.submitted) else before.submitted
         uploads = [*before.uploads, Upload(path.name, entry, order)]
         found[key] = HandedIn(

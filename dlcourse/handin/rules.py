@@ -40,7 +40,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class HandedIn:
+class Examined:
     """A notebook to be checked, its sheet, and the same notebook after a run in a fresh kernel, if there was one."""
 
     path: Path
@@ -64,9 +64,17 @@ def check_rules(path: Path, notebook: NotebookNode, sheet: Sheet, ran: NotebookN
         sheet: its rules.
         ran: the same notebook after a run, to know which cells give outputs.
     """
-    handed_in = HandedIn(path, sheet, find_cells(notebook, sheet), ran)
-    found = itertools.chain.from_iterable(_RULES[rule](handed_in) for rule in sheet.rules if rule in _RULES)
-    return [replace(finding, penalty=sheet.penalties.get(finding.rule)) for finding in found]
+    examined = Examined(path, sheet, find_cells(notebook, sheet), ran)
+    found = itertools.chain.from_iterable(_RULES[rule](examined) for rule in sheet.rules if rule in _RULES)
+    return [_for_a_screen(replace(finding, penalty=sheet.penalties.get(finding.rule))) for finding in found]
+
+
+def _for_a_screen(finding: Finding) -> Finding:
+    """Texts that a notebook brought along, without what would steer a terminal."""
+    texts = {
+        name: writing.one_line(getattr(finding, name), 400) for name in ("message", "mend", "question", "grade_id")
+    }
+    return replace(finding, **texts)
 
 
 def summary(findings: list[Finding]) -> str:
@@ -82,7 +90,7 @@ def _at(cell: FoundCell, rule: str, message: str, mend: str) -> Finding:
     return Finding(rule, message, mend, cell.question, cell.number, cell.grade_id)
 
 
-def _executed(nb: HandedIn) -> Iterator[Finding]:
+def _executed(nb: Examined) -> Iterator[Finding]:
     code = [cell for cell in nb.cells if cell.kind == "code" and cell.source.strip()]
     idle = [cell for cell in code if not isinstance(cell.count, int)]
     if idle:
@@ -102,7 +110,7 @@ def _executed(nb: HandedIn) -> Iterator[Finding]:
             yield _at(cell, "executed", f"ended with {name}", "Mend what raises it, then restart and run all")
 
 
-def _outputs(nb: HandedIn) -> Iterator[Finding]:
+def _outputs(nb: Examined) -> Iterator[Finding]:
     expected = {number for number, cell in enumerate(nb.ran.cells, 1) if cell.get("outputs")} if nb.ran else set()
     for cell in nb.cells:
         graded = cell.graded and nb.ran is None  # without a run it is known only that checks print something
@@ -112,7 +120,7 @@ def _outputs(nb: HandedIn) -> Iterator[Finding]:
             yield _at(cell, "outputs", "its output is not stored in the file", RERUN)
 
 
-def _given(nb: HandedIn) -> Iterator[Finding]:
+def _given(nb: Examined) -> Iterator[Finding]:
     mend = "Copy the cell from the notebook as it was handed out"
     found = {id(cell.released): cell for cell in nb.cells if cell.released}
     for released in nb.sheet.cells:
@@ -137,7 +145,7 @@ def _given(nb: HandedIn) -> Iterator[Finding]:
             yield _at(cell, "given", f"{cell.grade_id}: a copy of this cell", "Delete the copy")
 
 
-def _scratch(nb: HandedIn) -> Iterator[Finding]:
+def _scratch(nb: Examined) -> Iterator[Finding]:
     ids = {released.cell_id for released in nb.sheet.cells}
     names = {released.grade_id for released in nb.sheet.cells if released.grade_id}
     known = any(cell.cell_id in ids for cell in nb.cells)  # some editors give new ids to all cells
@@ -151,7 +159,7 @@ def _scratch(nb: HandedIn) -> Iterator[Finding]:
             yield _at(cell, "scratch", "a code cell that the assignment does not have", mend)
 
 
-def _placeholders(nb: HandedIn) -> Iterator[Finding]:
+def _placeholders(nb: Examined) -> Iterator[Finding]:
     for cell in nb.cells:
         if cell.role == "answer" and (digest(cell.source) == _released(cell) or not cell.source.strip()):
             yield _at(cell, "placeholders", "no answer yet", "Answer the question")
@@ -160,7 +168,7 @@ def _placeholders(nb: HandedIn) -> Iterator[Finding]:
                 yield _at(cell, "placeholders", f"{text!r} is left over", "Do it, or delete the line")
 
 
-def _headings(nb: HandedIn) -> Iterator[Finding]:
+def _headings(nb: Examined) -> Iterator[Finding]:
     above: list[str] = []
     for cell in nb.cells:
         expected = nb.sheet.headings.get(cell.grade_id) if cell.role == "answer" else None
@@ -175,7 +183,7 @@ def _headings(nb: HandedIn) -> Iterator[Finding]:
             above.append(cell.source)
 
 
-def _comments(nb: HandedIn) -> Iterator[Finding]:
+def _comments(nb: Examined) -> Iterator[Finding]:
     for cell in nb.answers():
         if cell.kind != "code" or digest(cell.source) == _released(cell):
             continue
@@ -184,7 +192,7 @@ def _comments(nb: HandedIn) -> Iterator[Finding]:
             yield _at(cell, "comments", f"{lines} lines of code without a comment", "Say in comments what the steps do")
 
 
-def _collaborators(nb: HandedIn) -> Iterator[Finding]:
+def _collaborators(nb: Examined) -> Iterator[Finding]:
     cell = next((c for c in nb.cells if c.role == "collaborators"), None) or next(
         (c for c in nb.cells if c.kind == "markdown" and "**Collaborators**" in c.source), None
     )
@@ -196,7 +204,7 @@ def _collaborators(nb: HandedIn) -> Iterator[Finding]:
         yield _at(cell, "collaborators", message, mend)
 
 
-def _names(nb: HandedIn) -> Iterator[Finding]:
+def _names(nb: Examined) -> Iterator[Finding]:
     sheet, path = nb.sheet, nb.path
     if path.name == f"{sheet.notebook}.ipynb":
         return
@@ -220,7 +228,7 @@ def _names(nb: HandedIn) -> Iterator[Finding]:
             yield Finding("names", message, f"Run `course pack {sheet.assignment}` again")
 
 
-def _pages(nb: HandedIn) -> Iterator[Finding]:
+def _pages(nb: Examined) -> Iterator[Finding]:
     stem = hand_in_name(nb.sheet, nb.path.stem)
     pdf = nb.path.with_name(f"{stem}.pdf") if stem else nb.path.with_suffix(".pdf")
     if pdf.is_file():
@@ -232,7 +240,7 @@ def _released(cell: FoundCell) -> str:
     return cell.released.digest if cell.released else ""
 
 
-_RULES: dict[str, Callable[[HandedIn], Iterator[Finding]]] = {
+_RULES: dict[str, Callable[[Examined], Iterator[Finding]]] = {
     "executed": _executed,
     "outputs": _outputs,
     "given": _given,

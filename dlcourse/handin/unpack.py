@@ -58,21 +58,21 @@ def unpack(uploads: list[Upload], notebooks: Assignment, scratch: Path) -> Unpac
     )  # None: an older one
     homes |= {file.upload: PurePosixPath(file.path).parent for file in chosen.values()}
     used = {id(file) for file in chosen.values()}
+    left: list[tuple[_File, str]] = []
     for file in sorted(found, key=lambda f: -f.order):
         if id(file) in used or _is_notebook(file):
             continue
         name = _beside(file, homes)
         if name is None:
-            result.refused.append(Refusal(shown(file.path), "not in the notebook's folder, or of an older upload"))
+            left.append((file, "not in the notebook's folder, or of an older upload"))
         elif name.casefold() in OWN_FILES:
-            result.refused.append(Refusal(shown(file.path), "a name that the course writes itself"))
+            left.append((file, "a name that the course writes itself"))
         elif other := next((kept for kept in result.files if _collide(kept, name)), None):
-            if _digest(result.files[other]) != _digest(file.raw):
-                result.refused.append(
-                    Refusal(shown(file.path), f"{shown(other)} is there already, from a newer upload")
-                )
+            left.append((file, f"{shown(other)} is there already, from a newer upload"))
         else:
             result.files[name] = file.raw
+    kept = {_digest(raw) for raw in result.files.values()}  # the same file uploaded twice is no loss
+    result.refused += [Refusal(shown(file.path), why) for file, why in left if _digest(file.raw) not in kept]
     return result
 
 
