@@ -273,7 +273,7 @@ def test_findings_cannot_steer_a_terminal(ready: Path) -> None:
     """Escape codes in headings, names and errors of a notebook do not reach the screen of who checks it."""
     notebook = nbformat.read(ready, as_version=4)
     source("q1-text", "## Question \x1b]0;owned\x07 1: \x1b[2Jx")(notebook)
-    update("q1-run", outputs=[{**ERROR, "ename": "\x1b[31mBad"}])(notebook)
+    update("q1-run", outputs=[nbformat.from_dict({**ERROR, "ename": "\x1b[31mBad"})])(notebook)
     nbformat.write(notebook, ready)
     ended = check(ready)
     assert "ended with" in " ".join(ended.stdout.split())
