@@ -71,10 +71,13 @@ def check_rules(path: Path, notebook: NotebookNode, sheet: Sheet, ran: NotebookN
 
 def _for_a_screen(finding: Finding) -> Finding:
     """Texts that a notebook brought along, without what would steer a terminal."""
-    texts = {
-        name: writing.one_line(getattr(finding, name), 400) for name in ("message", "mend", "question", "grade_id")
-    }
-    return replace(finding, **texts)
+    return replace(
+        finding,
+        message=writing.one_line(finding.message, 400),
+        mend=writing.one_line(finding.mend, 400),
+        question=writing.one_line(finding.question),
+        grade_id=writing.one_line(finding.grade_id),
+    )
 
 
 def summary(findings: list[Finding]) -> str:
