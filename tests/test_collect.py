@@ -24,7 +24,7 @@ from lms_files import Canvas, Gradescope, zip_bytes
 from dlcourse.cli import main
 from dlcourse.course import Course
 from dlcourse.grading.grade import grade
-from dlcourse.handin import archive, canvas
+from dlcourse.handin import archive, canvas, unpack
 
 PDF = b"%PDF-1.4 a report"
 
@@ -372,6 +372,19 @@ def test_hostile_zips(course: Course, notebook: Callable[[str], bytes]) -> None:
     assert students == set(found) - lost | {"lovelaceada"}
     assert not (course.root.parent / "x.txt").exists()
     assert all(not path.is_symlink() for path in (course.root / "submitted").rglob("*"))
+
+
+def test_notebooks_come_first(
+    course: Course, notebook: Callable[[str], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a learner hands in too much, the notebook is taken and what is too much is named."""
+    monkeypatch.setattr(unpack, "MAX_SUBMISSION", 40_000)
+    download = Canvas()
+    packed = zip_bytes({"a.bin": bytes(30_000), "b.bin": bytes(30_000), "sums.ipynb": notebook("mine")})
+    download.upload("Lovelace, Ada", 11, 501, "work.zip", packed)
+    ended = collect(course, download.save(course.root / "submissions.zip"), "canvas")
+    assert set(submitted(course)) == {"lovelaceada_11/tiny/sums.ipynb", "lovelaceada_11/tiny/a.bin"}
+    assert "b.bin: with it more than" in ended.stderr
 
 
 def test_hostile_download(course: Course, notebook: Callable[[str], bytes]) -> None:

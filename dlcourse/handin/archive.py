@@ -50,7 +50,7 @@ class Entry:
                 while chunk := file.read(min(2**20, limit - copied + 1)):
                     copied += len(chunk)
                     if copied > limit:
-                        raise BadArchive(f"more than {limit // 2**20} MiB come out of it")
+                        raise BadArchive(f"more than {limit / 2**20:.0f} MiB come out of it")
                     target.write(chunk)
         except (
             zipfile.BadZipFile,

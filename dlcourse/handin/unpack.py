@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -49,18 +48,17 @@ def unpack(uploads: list[Upload], notebooks: Assignment, scratch: Path) -> Unpac
     """
     result = Unpacked()
     found = list(_files(uploads, scratch, result.refused))
-    chosen = _choose([f for f in found if _is_notebook(f)], notebooks, result)
+    chosen = _choose([f for f in found if _is_notebook(f.path)], notebooks, result)
     if not chosen:
         return result
     result.files = {f"{notebook}.ipynb": file.raw for notebook, file in sorted(chosen.items())}
-    homes: dict[int, PurePosixPath | None] = dict.fromkeys(
-        f.upload for f in found if _is_notebook(f)
-    )  # None: an older one
+    # Where the notebook of each upload lay; None for an upload that only has an older one.
+    homes: dict[int, PurePosixPath | None] = dict.fromkeys(f.upload for f in found if _is_notebook(f.path))
     homes |= {file.upload: PurePosixPath(file.path).parent for file in chosen.values()}
     used = {id(file) for file in chosen.values()}
     left: list[tuple[_File, str]] = []
     for file in sorted(found, key=lambda f: -f.order):
-        if id(file) in used or _is_notebook(file):
+        if id(file) in used or _is_notebook(file.path):
             continue
         name = _beside(file, homes)
         if name is None:
@@ -76,8 +74,8 @@ def unpack(uploads: list[Upload], notebooks: Assignment, scratch: Path) -> Unpac
     return result
 
 
-def _is_notebook(file: _File) -> bool:
-    return file.path.lower().endswith(".ipynb")
+def _is_notebook(path: str) -> bool:
+    return path.lower().endswith(".ipynb")
 
 
 def _collide(one: str, other: str) -> bool:
@@ -86,58 +84,65 @@ def _collide(one: str, other: str) -> bool:
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
+class _Room:
+    """How many bytes of one learner are still taken. What fails half-way counts too: damage buys no extra work."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch, self.left, self.number = scratch, MAX_SUBMISSION, 0
+
+    def take(self, entry: Entry, most: int) -> Path:
+        """Copy an entry to a file of its own.
+
+        Raises:
+            BadArchive: too large, or damaged.
+        """
+        if entry.size > most:
+            raise BadArchive(f"more than {most // 2**20} MiB come out of it")
+        if entry.size > self.left:
+            raise BadArchive(f"with it more than {MAX_SUBMISSION // 2**20} MiB were handed in")
+        self.left -= entry.size
+        self.number += 1
+        target = self.scratch / str(self.number)
+        try:
+            with target.open("wb") as file:
+                entry.copy_to(file, entry.size)
+        except BadArchive:
+            target.unlink()
+            raise
+        return target
+
+
 def _files(uploads: list[Upload], scratch: Path, refused: list[Refusal]) -> Iterator[_File]:
     """Every file of the uploads, copied to ``scratch``; ZIPs are opened, ZIPs inside them are not."""
-    left = MAX_SUBMISSION
-    numbers = itertools.count()
-    for place, upload in enumerate(sorted(uploads, key=lambda u: u.order)):
+    room = _Room(scratch)
+    for place, upload in enumerate(sorted(uploads, key=lambda u: (u.order, not _is_notebook(u.name)))):
         name = PurePosixPath(upload.name).as_posix()
-        if is_junk(name):
-            refused.append(Refusal(shown(name), "a hidden file, or one that systems leave behind"))
-            continue
-        if why := path_problem(name):
-            refused.append(Refusal(shown(name), why))
-            continue
-        raw = scratch / str(next(numbers))
-        packed = name.lower().endswith(".zip")
         try:
-            size = _copy(upload.entry, raw, left if packed else min(left, MAX_FILE))
-            if not packed:
-                left -= size
-                yield _File(name, raw, upload.order, place)
+            if why := _junk(name) or path_problem(name):
+                raise BadArchive(why)
+            if not name.lower().endswith(".zip"):
+                yield _File(name, room.take(upload.entry, MAX_FILE), upload.order, place)
                 continue
-            with opened(raw, MAX_ENTRIES) as (entries, bad):
+            with opened(room.take(upload.entry, MAX_SUBMISSION), MAX_ENTRIES) as (entries, bad):
+                room.left += upload.entry.size  # what comes out of it is counted
                 refused += [Refusal(f"{shown(name)}/{one.name}", one.why) for one in bad]
-                for entry in entries:
-                    inside = f"{shown(name)}/{shown(entry.name)}"
-                    if is_junk(entry.name):
-                        refused.append(Refusal(inside, "a hidden file, or one that systems leave behind"))
-                        continue
-                    if entry.name.lower().endswith(".zip"):
-                        refused.append(Refusal(inside, "a ZIP inside a ZIP"))
-                        continue
-                    target = scratch / str(next(numbers))
+                for entry in sorted(entries, key=lambda e: not _is_notebook(e.name)):  # they come before all else
                     try:
-                        left -= _copy(entry, target, min(left, MAX_FILE))
+                        if why := _junk(entry.name) or _nested(entry.name):
+                            raise BadArchive(why)
+                        yield _File(entry.name, room.take(entry, MAX_FILE), upload.order, place)
                     except BadArchive as error:
-                        refused.append(Refusal(inside, str(error)))
-                        continue
-                    yield _File(entry.name, target, upload.order, place)
+                        refused.append(Refusal(f"{shown(name)}/{shown(entry.name)}", str(error)))
         except BadArchive as error:
             refused.append(Refusal(shown(name), str(error)))
-        finally:
-            if packed:
-                raw.unlink(missing_ok=True)
 
 
-def _copy(entry: Entry, target: Path, limit: int) -> int:
-    """Copy an entry to a file; what was refused half-way is deleted."""
-    try:
-        with target.open("wb") as file:
-            return entry.copy_to(file, limit)
-    except BadArchive:
-        target.unlink()
-        raise
+def _junk(name: str) -> str | None:
+    return "a hidden file, or one that systems leave behind" if is_junk(name) else None
+
+
+def _nested(name: str) -> str | None:
+    return "a ZIP inside a ZIP" if name.lower().endswith(".zip") else None
 
 
 def _choose(candidates: list[_File], notebooks: Assignment, result: Unpacked) -> dict[str, _File]:
