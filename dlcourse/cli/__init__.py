@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.metadata import version
 from pathlib import Path
 
@@ -61,6 +62,16 @@ def open_course(directory: Path):  # type: ignore[no-untyped-def]  # imports are
     from dlcourse.course import Course
 
     return Course(directory)
+
+
+def write_json(path: Path, report: dict[str, object]) -> None:
+    """Write a report at once, so that a full disk leaves the old one."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        temporary.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise CourseError(f"The report {path} cannot be written: {error.strerror}.") from error
 
 
 from dlcourse.cli import authors, instructors, learners, lms  # noqa: E402, F401  # they add their commands to main

@@ -41,8 +41,8 @@ LEARNER = "+learner"  # a local version label: `pip list` and `course --version`
 
 
 def requirements() -> list[str]:
-    """The ranges of what the package needs, as its metadata states them."""
-    return sorted(_distribution().requires or [])
+    """The ranges of what the package needs, without its extras, as its metadata states them."""
+    return sorted(text for text in _distribution().requires or [] if "extra ==" not in text)
 
 
 def wheel(*, learner: bool) -> tuple[str, bytes]:
