@@ -6,7 +6,7 @@ c.CourseDirectory.course_id = "dlcourse"
 # References stay in source/: nbgrader would copy them into releases and beside submissions.
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "__pycache__", "*.pyc", "feedback", "reference", ".*"]
 
-# Stubs name their question, instructor-only cells are dropped; the rest is nbgrader's own order.
+# Stubs name their question, instructor-only cells are dropped, hand-in rules (c.HandIn) go along.
 c.GenerateAssignment.preprocessors = [
     "dlcourse.build.release.DropInstructorCells",
     "nbgrader.preprocessors.LockCells",
@@ -18,6 +18,7 @@ c.GenerateAssignment.preprocessors = [
     "nbgrader.preprocessors.ClearHiddenTests",
     "nbgrader.preprocessors.ComputeChecksums",
     "nbgrader.preprocessors.CheckCellMetadata",
+    "dlcourse.handin.release.HandInSheet",
 ]
 
 # intake: reads hostile files, repairs against the release

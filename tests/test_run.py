@@ -8,6 +8,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,12 @@ def causes(cell: run.CellRun) -> list[tuple[str, str]]:
 
 def children(parent: int) -> list[int]:
     """The processes that have this parent."""
-    stats = [path.read_text().rpartition(")")[2].split() for path in Path("/proc").glob("[0-9]*/stat")]
-    return [int(fields[1]) for fields in stats if int(fields[1]) == parent]
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
 
 
 def running(text: str) -> list[int]:

@@ -73,8 +73,7 @@ class Dispatcher:
         Raises:
             CourseError: that is so.
         """
-        paths = [path for student in students for path in self._handed_in(student)]
-        self._run().settings([path for path in paths if path.exists()])
+        self._run().settings([path for student in students for path in self.handed_in(student).values()])
 
     def take(
         self, students: list[str], local: Workers, pool: Pool, result: ClassResult, say: Say, *, force: bool
@@ -117,11 +116,11 @@ class Dispatcher:
             self._send(_Task(_Student(name, self._fingerprint(name), []), None), local)
             return False
         self._marker(name, "autograded").unlink(missing_ok=True)  # what a killed run leaves behind is not up to date
-        paths = [path for path in self._handed_in(name) if os.path.lexists(path)]
-        if not paths:
+        notebooks = list(self.handed_in(name))
+        if not notebooks:
             self._no_notebook(name)
             return True
-        student = _Student(name, self._fingerprint(name), [path.stem for path in paths])
+        student = _Student(name, self._fingerprint(name), notebooks)
         for notebook in student.notebooks:
             self._send(_Task(student, notebook), pool)
         return False
@@ -157,10 +156,11 @@ class Dispatcher:
         if task.notebook is None:
             future = pool.feedback(self.course.root, self.assignment, student.name)
         else:
-            future = pool.submit(self._job(student.name, task.notebook))
+            future = pool.submit(self.job(student.name, task.notebook))
         self._active[future] = task
 
-    def _job(self, student: str, notebook: str) -> Job:
+    def job(self, student: str, notebook: str) -> Job:
+        """What grading one notebook needs."""
         folder = self.course.path("submitted", self.assignment, student)
         path = folder / f"{notebook}.ipynb"
         try:
@@ -189,9 +189,10 @@ class Dispatcher:
                     one.auto_score, one.needs_manual_grade = 0, False
             gradebook.db.commit()
 
-    def _handed_in(self, student: str) -> list[Path]:
-        """Where the notebooks of the assignment lie, if they were handed in."""
-        return [self.course.path("submitted", self.assignment, student) / f"{name}.ipynb" for name in self.keys]
+    def handed_in(self, student: str) -> dict[str, Path]:
+        """The notebooks of the assignment that were handed in: their names, and where they lie."""
+        folder = self.course.path("submitted", self.assignment, student)
+        return {name: folder / f"{name}.ipynb" for name in self.keys if os.path.lexists(folder / f"{name}.ipynb")}
 
     def _run(self) -> Run:
         return Run(config=self.course.config)

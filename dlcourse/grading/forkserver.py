@@ -23,6 +23,7 @@ import signal
 import socket
 import sys
 import tarfile
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ WARM = (
     "tornado.platform.asyncio",
     "tqdm.auto",
 )
-LISTENERS = ("shell", "iopub", "stdin", "control")  # a kernel's sockets, in the order in which they are sent
+LISTENERS = ("shell", "iopub", "stdin", "control", "hb")  # a kernel's sockets, in the order in which they are sent
 MAX_REQUEST = 2**18
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 24, 38
 _LAST_CAPABILITY = 63
@@ -213,7 +214,9 @@ def _ipython(request: dict[str, Any], listeners: dict[str, int]) -> Any:
             pass
 
         def init_heartbeat(self) -> None:
-            pass
+            beat = zmq.Context().socket(zmq.ROUTER)
+            self._bind_socket(beat, self.hb_port)
+            threading.Thread(target=zmq.proxy, args=(beat, beat), daemon=True).start()
 
         def _bind_socket(self, s: zmq.Socket[Any], port: int) -> int:
             s.setsockopt(zmq.USE_FD, port)
@@ -227,10 +230,12 @@ def _ipython(request: dict[str, Any], listeners: dict[str, int]) -> Any:
         iopub_port=listeners["iopub"],
         stdin_port=listeners["stdin"],
         control_port=listeners["control"],
+        hb_port=listeners["hb"],
     )
     app.session.key = request["key"].encode()
     matplotlib.use("agg")  # until the shell is there
-    app.initialize(["--HistoryManager.enabled=False", "--InteractiveShellApp.ignore_cwd=True"])
+    options = ("HistoryManager.enabled=False", "InteractiveShellApp.ignore_cwd=True", "IPythonKernel._execute_sleep=0")
+    app.initialize([f"--{option}" for option in options])
     if request["figures"]:
         matplotlib.use("module://matplotlib_inline.backend_inline")
         get_ipython().enable_matplotlib("inline")
@@ -252,7 +257,7 @@ def _seed(seed: int | None) -> None:
         torch.manual_seed(seed)
 
 
-def _warm() -> None:
+def warm_up() -> None:
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the debugger that ipykernel imports would warn
     for module in WARM:
         importlib.import_module(module)
@@ -286,7 +291,7 @@ def _draw_once() -> None:
 def main() -> None:
     """Import, then serve. The arguments are two descriptors: a listening socket, and a pipe that its owner holds."""
     listener, owner = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2])
-    _warm()
+    warm_up()
     serve(listener, owner)
 
 

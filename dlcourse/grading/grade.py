@@ -50,7 +50,7 @@ def grade(
     """
     notebooks = course.notebooks(assignment)
     keys = {name: AnswerKey.load(course, assignment, name) for name in notebooks}
-    students, odd = _class(course, assignment, student)
+    students, odd = find_class(course, assignment, student)
     if sandboxed:
         course.config.Run.sandbox = sandboxed
     with _alone(course):
@@ -95,7 +95,7 @@ _LINK = "the folder is a link, and links are not followed: put the files themsel
 _DEEP = f"its folders lie in one another more than {MAX_DEPTH} deep: take out what does not belong to the submission"
 
 
-def _class(course: Course, assignment: str, student: str | None) -> tuple[list[str], dict[str, str]]:
+def find_class(course: Course, assignment: str, student: str | None) -> tuple[list[str], dict[str, str]]:
     """The students to grade, and the folders that cannot be graded, with the reason."""
     students, named = course.students(assignment)
     odd = dict.fromkeys(named, _ODD_NAME)

@@ -6,6 +6,7 @@ a grade depends on stands in here, so that the same submission gets the same sco
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import nbformat
@@ -13,10 +14,11 @@ from nbformat import NotebookNode
 
 from dlcourse.grading import run
 from dlcourse.grading.intake import blank, take_in
-from dlcourse.grading.judge import CellVerdict, Failure, gravest, judge_cell
-from dlcourse.grading.key import AnswerKey, is_test
-from dlcourse.grading.sandbox import DEFAULT, Limits
+from dlcourse.grading.kernel import Kernel
+from dlcourse.grading.key import AnswerKey
+from dlcourse.grading.limits import DEFAULT, Limits
 from dlcourse.grading.scratch import NO_FILES
+from dlcourse.grading.verdict import judge_notebook
 
 
 @dataclass(frozen=True)
@@ -56,17 +58,32 @@ class Job:
     def do(self) -> NotebookNode:
         """Take the submission in, run it and judge it.
 
+        Returns:
+            the executed notebook, with the verdicts in its metadata.
+
         Raises:
             CourseError: it cannot be run for a reason outside it, such as a machine without a sandbox.
         """
+        return self.trace()[0]
+
+    def trace(self, finished: Callable[[Kernel], None] = lambda kernel: None) -> tuple[NotebookNode, run.Transcript]:
+        """As ``do``, with what happened on the way; ``finished`` gets the kernel before it ends."""
         if isinstance(self.submission, str):
             notebook = blank(self.release, "unreadable", self.submission)
         else:
             notebook = take_in(self.submission, self.release)
-        return judged(notebook, self.key, execute(notebook, self.key, self.files, self.settings))
+        ran = execute(notebook, self.key, self.files, self.settings, finished)
+        judge_notebook(notebook, self.key, ran)
+        return notebook, ran
 
 
-def execute(notebook: NotebookNode, key: AnswerKey, files: bytes, settings: Settings) -> run.Transcript:
+def execute(
+    notebook: NotebookNode,
+    key: AnswerKey,
+    files: bytes,
+    settings: Settings,
+    finished: Callable[[Kernel], None] = lambda kernel: None,
+) -> run.Transcript:
     """Run a notebook that intake has let through; one that has a cause already is not run."""
     about = notebook.metadata.setdefault("dlcourse", nbformat.from_dict({"cause": None, "message": "", "repairs": []}))
     if about.cause:
@@ -79,32 +96,5 @@ def execute(notebook: NotebookNode, key: AnswerKey, files: bytes, settings: Sett
         cell_seconds=settings.cell_seconds,
         notebook_seconds=settings.notebook_seconds,
         limits=settings.limits,
+        finished=finished,
     )
-
-
-def judged(notebook: NotebookNode, key: AnswerKey, transcript: run.Transcript) -> NotebookNode:
-    """Compare what was emitted with the references and write the verdicts into the notebook."""
-    about = notebook.metadata.dlcourse
-    causes = []
-    for cell in notebook.cells:
-        if not is_test(cell):
-            continue
-        grade_id, points = cell.metadata.nbgrader.grade_id, float(cell.metadata.nbgrader.points)
-        ran = transcript.cells.get(grade_id)
-        if ran is None:
-            ran = run.CellRun(failures=[Failure("", about.cause or "missing", about.message)])
-        references = key.references.get(grade_id, {})
-        verdict = judge_cell(references, ran.emissions, points, ran.failures) if references else _plain(ran, points)
-        causes.append(verdict.cause)
-        cell.metadata["dlcourse"] = nbformat.from_dict(verdict.as_dict())
-    about.cause = about.cause or gravest(causes)
-    about.seconds = round(transcript.seconds, 2)
-    about.key = key.fingerprint
-    return notebook
-
-
-def _plain(ran: run.CellRun, points: float) -> CellVerdict:
-    """A test cell of plain asserts, without checks: all points if every statement ran to its end."""
-    if not ran.failures:
-        return CellVerdict(points, points, None)
-    return CellVerdict(0.0, points, gravest(f.cause for f in ran.failures))

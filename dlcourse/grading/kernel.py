@@ -25,7 +25,7 @@ from numpy._core._multiarray_umath import __cpu_dispatch__
 
 from dlcourse.check import MODE_VARIABLE
 from dlcourse.errors import CourseError
-from dlcourse.grading.sandbox import MIB, Breach
+from dlcourse.grading.limits import MIB, Breach
 
 START_SECONDS = 180.0
 MAX_MESSAGE = 64 * MIB  # of one message; a larger one closes the kernel's connection
@@ -95,6 +95,7 @@ class Kernel:
     """
 
     def __init__(self, host: Host, addresses: dict[str, str], key: bytes) -> None:
+        self.connection: dict[str, Any] = {}  # what a connection file of Jupyter holds
         self._host = host
         self._session = Session(key=key, username="")
         self._context = zmq.Context()
@@ -220,8 +221,8 @@ class Kernel:
 
 
 @contextmanager
-def cold(folder: Path, mode: str) -> Iterator[Kernel]:
-    """Start an ordinary kernel in ``folder``, as Jupyter does.
+def cold(folder: Path, mode: str, user: int | None = None) -> Iterator[Kernel]:
+    """Start an ordinary kernel in ``folder``, as Jupyter does; with ``user`` as that user, without a network.
 
     Raises:
         CourseError: it does not start, with what it said last.
@@ -230,12 +231,19 @@ def cold(folder: Path, mode: str) -> Iterator[Kernel]:
     command += ["--InteractiveShellApp.ignore_cwd=True", "--HistoryManager.enabled=False"]
     command += ["--InteractiveShellApp.exec_lines=import sys; sys.path = [p for p in sys.path if p] + ['']"]
     manager = KernelManager(connection_file=str(folder / ".kernel.json"), shutdown_wait_time=1.0)
-    manager._kernel_spec = KernelSpec(argv=command, language="python", interrupt_mode="message")
     _lend_font_list(folder)
+    if user is not None:
+        from dlcourse.grading import other_user
+
+        manager.transport, manager.ip = "ipc", str(folder / ".kernel")
+        manager.write_connection_file()
+        command = other_user.wrap(command, user)
+        other_user.hand_over(folder, user)
+    manager._kernel_spec = KernelSpec(argv=command, language="python", interrupt_mode="message")
     with tempfile.TemporaryFile() as said:
         variables = {**environment(str(folder), mode), "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
         manager.start_kernel(cwd=str(folder), env=variables, stdout=said, stderr=subprocess.STDOUT)
-        addresses = {name: f"tcp://127.0.0.1:{getattr(manager, f'{name}_port')}" for name in _CHANNELS}
+        addresses = {name: manager._make_url(name) for name in ("shell", "iopub", "control")}
         kernel = Kernel(_Process(manager), addresses, manager.session.key)
         try:
             kernel.wait_until_ready()
@@ -248,9 +256,6 @@ def cold(folder: Path, mode: str) -> Iterator[Kernel]:
             yield kernel
         finally:
             kernel.close()
-
-
-_CHANNELS = ("shell", "iopub", "control")
 
 
 class _Process:

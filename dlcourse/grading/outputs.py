@@ -9,7 +9,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from dlcourse.grading.judge import MAX_EMISSIONS
+from dlcourse.grading.evidence import MAX_EMISSIONS
 from dlcourse.payload import MIME
 
 MAX_OUTPUT = 8 * 2**20  # bytes kept of one cell's outputs

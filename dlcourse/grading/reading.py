@@ -18,6 +18,7 @@ MAX_DEPTH = 50  # of folders in a submission
 MAX_SOURCE = 2**20  # characters of one cell
 KINDS = ("code", "markdown", "raw")
 DEFINED = re.compile(r"^(?:async def|def|class) (\w+)", re.MULTILINE)
+HEADING = re.compile(r"^##? (.*?)(?: \[[^\]]*\])?$", re.MULTILINE)  # what a graded cell belongs to, without its points
 _PICTURES = ("image/png", "image/jpeg")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,12 +14,11 @@ import nbformat
 from nbformat import NotebookNode
 
 from dlcourse.grading import scratch
-from dlcourse.grading.judge import Failure
+from dlcourse.grading.evidence import Failure
 from dlcourse.grading.kernel import CellTimeout, Kernel, KernelGone, cold
 from dlcourse.grading.key import Statement, is_test
+from dlcourse.grading.limits import DEFAULT, Breach, Limits
 from dlcourse.grading.outputs import Outputs
-from dlcourse.grading.sandbox import DEFAULT, Breach, Limits
-from dlcourse.grading.warm import warm
 
 PATIENCE = 5  # seconds that a kernel has to answer an interrupt, and the least limit of a cell
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -41,6 +40,7 @@ class Transcript:
     cells: dict[str, CellRun] = field(default_factory=dict)
     seconds: float = 0.0
     graded_seconds: float = 0.0
+    log: list[str] = field(default_factory=list)  # a line for each cell or statement that was run
 
 
 def execute(
@@ -55,6 +55,7 @@ def execute(
     limits: Limits = DEFAULT,
     threads: int = 1,
     figures: bool = True,
+    finished: Callable[[Kernel], None] = lambda kernel: None,
 ) -> Transcript:
     """Run every code cell of ``notebook``, in place, in a kernel of its own that is forked from a warm process.
 
@@ -69,12 +70,15 @@ def execute(
         limits: of memory, files and processes.
         threads: threads that numerical libraries may use.
         figures: show figures; without, plotting code runs and draws nothing.
+        finished: called when the last cell has run, while the kernel is still there.
 
     Raises:
         CourseError: no kernel starts: the machine's fault, not a submission's.
     """
+    from dlcourse.grading.warm import warm  # for Linux; rehearsing works everywhere
+
     start = warm(mode, sandboxed=sandboxed, files=files, limits=limits, threads=threads, figures=figures)
-    return _run(notebook, statements, start, cell_seconds, notebook_seconds)
+    return _run(notebook, statements, start, cell_seconds, notebook_seconds, finished)
 
 
 def rehearse(
@@ -83,19 +87,34 @@ def rehearse(
     files: Path,
     cell_seconds: float,
     notebook_seconds: float,
+    mode: str = "",
+    user: int | None = None,
 ) -> Transcript:
-    """Run ``notebook`` as ``execute`` does, but in an ordinary kernel and with checks that diagnose.
+    """Run ``notebook`` as ``execute`` does, but in an ordinary kernel.
 
     Args:
         files: the notebook's folder; it runs in a copy.
+        mode: of the checks; by default they diagnose, as for a learner.
+        user: run the kernel as the user of this number; for root in a container without namespaces.
     """
-    return _run(notebook, statements, _rehearsal(files), cell_seconds, notebook_seconds)
+    return _run(notebook, statements, _rehearsal(files, mode, user), cell_seconds, notebook_seconds)
 
 
 @contextmanager
-def _rehearsal(files: Path) -> Iterator[tuple[Kernel, str]]:
-    with scratch.folder(files) as folder, cold(folder, mode="") as kernel:
+def _rehearsal(files: Path, mode: str, user: int | None) -> Iterator[tuple[Kernel, str]]:
+    with scratch.folder(files) as folder, _nothing_left(user), cold(folder, mode, user) as kernel:
         yield kernel, str(folder)
+
+
+@contextmanager
+def _nothing_left(user: int | None) -> Iterator[None]:
+    if user is None:
+        yield
+        return
+    from dlcourse.grading import other_user
+
+    with other_user.ended(user):
+        yield
 
 
 def _run(
@@ -104,6 +123,7 @@ def _run(
     start: AbstractContextManager[tuple[Kernel, str]],
     cell_seconds: float,
     notebook_seconds: float,
+    finished: Callable[[Kernel], None] = lambda kernel: None,
 ) -> Transcript:
     """Test cells are run statement by statement from ``statements``: neither their hidden parts nor later cells are
     ever on a disk that the kernel can see.
@@ -125,7 +145,9 @@ def _run(
                 runner.cell(cell)
                 if cell.metadata.get("nbgrader"):
                     transcript.graded_seconds += time.monotonic() - started
-        transcript.seconds = time.monotonic() - begin
+        transcript.seconds, transcript.log = time.monotonic() - begin, runner.log
+        if not runner.gone:
+            finished(kernel)
     return transcript
 
 
@@ -136,10 +158,18 @@ class _Runner:
         self.kernel, self.folder, self.deadline, self.cell_seconds = kernel, folder, deadline, cell_seconds
         self.outputs = Outputs()
         self.count = 0
+        self.log: list[str] = []
         self.gone: Failure | None = None
 
     def cell(self, cell: NotebookNode) -> Failure | None:
         """Run one cell; return why it did not end well, if it did not."""
+        begin = time.monotonic()
+        failure = self._cell(cell)
+        ended = f"{failure.cause}: {failure.why}" if failure else "ok"
+        self.log.append(f"{time.monotonic() - begin:8.3f} s  {cell.source.strip().partition(chr(10))[0][:80]}  {ended}")
+        return failure
+
+    def _cell(self, cell: NotebookNode) -> Failure | None:
         cell.outputs, cell.execution_count = [], None
         if self.gone:
             return Failure(cell.source, self.gone.cause, self.gone.why)

@@ -14,12 +14,12 @@ import site
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import dlcourse
 from dlcourse.errors import CourseError
 from dlcourse.grading import seccomp
+from dlcourse.grading.limits import MIB, Breach, Limits
 
 INSTALL = (
     "Install it with `sudo apt-get install bubblewrap` (Debian, Ubuntu) or `sudo dnf install bubblewrap` (Fedora)."
@@ -30,37 +30,6 @@ NOBODY = 65534  # who a submission is where the grader is root
 _OWNED = ("ipc", "uts", "net", "cgroup", "pid", "mnt")  # namespaces that belong to the sandbox's outer user namespace
 _NS_GET_PARENT = 0xB702  # ioctl on a user namespace
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/fonts", "/etc/ssl", "/etc/passwd")
-MIB = 2**20
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one submission may use; its kernel starts with the imported packages, which are not counted.
-
-    Attributes:
-        memory: bytes, of all its processes and its files together.
-        disk: bytes of files in its folder; /tmp and /dev/shm get a quarter of that each.
-        processes: processes and threads.
-        open_files: of one process.
-        inodes: files and folders, in all.
-    """
-
-    memory: int = 2048 * MIB
-    disk: int = 256 * MIB
-    processes: int = 256
-    open_files: int = 1024
-    inodes: int = 50_000
-
-
-DEFAULT = Limits()
-
-
-@dataclass(frozen=True)
-class Breach:
-    """A limit that was crossed: the cause of the points that are lost, and what happened."""
-
-    cause: str
-    why: str
 
 
 def require() -> str:
@@ -99,6 +68,7 @@ class Sandbox:
     write to /proc/sys and take /dev/null away from the whole machine.
 
     Attributes:
+        root: its file system, as seen from outside.
         namespaces: to be joined in this order.
         user: who the kernel is to become; None if it stays who it is.
 
@@ -134,7 +104,7 @@ class Sandbox:
                 "docs/security.md says what it needs."
             ) from error
         self._first = os.pidfd_open(pid)  # process 1 of the sandbox; with it everything inside ends
-        self._root = Path(f"/proc/{pid}/root")
+        self.root = Path(f"/proc/{pid}/root")
         users, *owned = (os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY) for name in ("user", *_OWNED))
         if self.user is not None:
             self.namespaces = [users, *owned]
@@ -175,12 +145,12 @@ class Sandbox:
         used, count = 0, 0
         try:
             for mount in (FOLDER, "/tmp", "/dev/shm"):
-                status = os.statvfs(f"{self._root}{mount}")
+                status = os.statvfs(f"{self.root}{mount}")
                 used += (status.f_blocks - status.f_bfree) * status.f_frsize
                 count += status.f_files - status.f_ffree
             if count > self.limits.inodes:
                 return Breach("memory", f"more than {self.limits.inodes} files")
-            processes = [path for path in (self._root / "proc").iterdir() if path.name.isdigit()]
+            processes = [path for path in (self.root / "proc").iterdir() if path.name.isdigit()]
         except OSError:  # it is gone
             return None
         states = [_state(process) for process in processes]
@@ -232,6 +202,8 @@ def _command(bwrap: str, limits: Limits, status: int, wait: int | None) -> list[
         command += ["--ro-bind-try", path, path]
     command += ["--proc", "/proc", "--dev", "/dev"]
     command += ["--dev-bind", "/dev/full", "/dev/zero"]  # reads the same; memory mapped from it would be uncounted
+    for path, size in ((FOLDER, limits.disk), ("/tmp", limits.disk // 4), ("/dev/shm", limits.disk // 4)):
+        command += ["--perms", "1777", "--size", str(size), "--tmpfs", path]
     package = Path(dlcourse.__file__).resolve().parent
     for visible in _outermost(
         [sys.prefix, sys.base_prefix, *site.getsitepackages(), os.path.realpath(sys.executable), package]
@@ -244,8 +216,6 @@ def _command(bwrap: str, limits: Limits, status: int, wait: int | None) -> list[
         for folder in reversed(visible.parents[:-1]):
             command += ["--perms", "0755", "--dir", str(folder)]
         command += ["--ro-bind", str(visible), str(visible)]
-    for path, size in ((FOLDER, limits.disk), ("/tmp", limits.disk // 4), ("/dev/shm", limits.disk // 4)):
-        command += ["--perms", "1777", "--size", str(size), "--tmpfs", path]
     return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", FOLDER, "--", "cat"]
 
 

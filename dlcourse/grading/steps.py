@@ -14,8 +14,9 @@ from traitlets import Enum, Integer
 from dlcourse.course import Course
 from dlcourse.grading import job, sandbox
 from dlcourse.grading.key import AnswerKey, is_test
-from dlcourse.grading.sandbox import DEFAULT, MIB, Limits
+from dlcourse.grading.limits import DEFAULT, MIB, Limits
 from dlcourse.grading.scratch import pack
+from dlcourse.grading.verdict import judge_notebook
 from dlcourse.sample import is_shipped
 
 
@@ -46,7 +47,8 @@ class Run(NbGraderPreprocessor):
         submission = course.path("submitted", named["assignment"], named["student"]) / f"{named['notebook']}.ipynb"
         files = pack(course.path("autograded", named["assignment"], named["student"]))
         ran = job.execute(nb, key, files, self.settings([submission]))
-        return job.judged(nb, key, ran), resources
+        judge_notebook(nb, key, ran)
+        return nb, resources
 
     def settings(self, submissions: list[Path]) -> job.Settings:
         """How these submissions are to be run.

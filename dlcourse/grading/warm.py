@@ -20,7 +20,8 @@ from typing import IO, Any
 from dlcourse.errors import CourseError
 from dlcourse.grading import kernel, sandbox
 from dlcourse.grading.forkserver import LISTENERS
-from dlcourse.grading.sandbox import Breach, Limits, Sandbox
+from dlcourse.grading.limits import Breach, Limits
+from dlcourse.grading.sandbox import Sandbox
 
 END_SECONDS = 10.0
 
@@ -132,16 +133,23 @@ def warm(
             request["user"] = walls.user
         connection = _connect(threads)
         host = _Host(connection, walls)
-        addresses = {name: f"ipc://{own}/{name}" for name in LISTENERS}
+        paths = {name: f"{own}/kernel-{port}" for port, name in enumerate(LISTENERS, 1)}  # named as Jupyter expects
         with ExitStack() as lent:
             archive = lent.enter_context(tempfile.TemporaryFile())
             archive.write(files)
             archive.flush()
             archive.seek(0)
-            fds = [lent.enter_context(_listen(f"{own}/{name}")).fileno() for name in LISTENERS]
+            fds = [lent.enter_context(_listen(paths[name])).fileno() for name in LISTENERS]
             fds += [archive.fileno(), *(walls.namespaces if walls else ())]
             socket.send_fds(connection, [json.dumps(request).encode()], fds)
-        started = kernel.Kernel(host, addresses, key.encode())
+        started = kernel.Kernel(host, {name: f"ipc://{path}" for name, path in paths.items()}, key.encode())
+        started.connection = {
+            "transport": "ipc",
+            "ip": f"{own}/kernel",
+            **{f"{name}_port": port for port, name in enumerate(LISTENERS, 1)},
+            "key": key,
+            "signature_scheme": "hmac-sha256",
+        }
         stack.callback(started.close)
         try:
             started.wait_until_ready()
@@ -157,18 +165,26 @@ def _listen(path: str) -> socket.socket:
     return listener
 
 
+def lend(address: str, threads: int = 1) -> None:
+    """Let this process and its children use a fork server that runs already."""
+    os.environ[f"{LENT}{threads}"] = address
+
+
+def address(threads: int = 1) -> str:
+    """Of the fork server to use: the one that was lent to this process, or else its own."""
+    lent = os.environ.get(f"{LENT}{threads}")
+    return lent if lent is not None and Path(lent).exists() else server(threads).address
+
+
 def _connect(threads: int) -> socket.socket:
-    """Connect to the fork server that was lent to this process, or else to its own."""
-    for address in (os.environ.get(f"{LENT}{threads}"), None):
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        connection.connect(address(threads))
+    except OSError:
+        connection.close()
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            connection.connect(address or server(threads).address)
-            return connection
-        except OSError:
-            connection.close()
-            if address is None:
-                raise
-    raise AssertionError
+        connection.connect(server(threads).address)  # the lent one has died
+    return connection
 
 
 class _Host:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -21,7 +22,6 @@ from dlcourse.grading import warm
 from dlcourse.grading.job import Job
 
 T = TypeVar("T")
-_PR_SET_PDEATHSIG = 1
 
 
 WORKER_DIED: tuple[type[Exception], ...] = (BrokenProcessPool,)  # raised by a task that was lost and can be done again
@@ -46,13 +46,12 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._server = warm.server(threads=1)
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
         context = get_context("forkserver")
         context.set_forkserver_preload([__name__])
-        return ProcessPoolExecutor(self.count, context, _begin, (self._server.address,))
+        return ProcessPoolExecutor(self.count, context, _begin, (warm.address(),))
 
     def submit(self, job: Job) -> Future[NotebookNode]:
         return self._submit(Job.do, job)
@@ -66,7 +65,6 @@ class Workers:
             return self._pool.submit(function, *arguments)
         except BrokenProcessPool:
             self._pool.shutdown(wait=False, cancel_futures=True)
-            self._server = warm.server(threads=1)
             self._pool = self._start()
             return self._pool.submit(function, *arguments)
 
@@ -83,10 +81,17 @@ class Workers:
 
 
 def _begin(server: str) -> None:
-    """Set a worker up: it ends with its parent, leaves Ctrl-C to it and uses its fork server."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    """Set a worker up: it ends with the process that it works for, leaves Ctrl-C to it and uses its fork server."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ[f"{warm.LENT}1"] = server
+    warm.lend(server)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _feedback(root: Path, assignment: str, student: str) -> None:

@@ -41,7 +41,8 @@ class Classroom:
         for cell in notebook.cells:
             grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
             cell.source = answers.get(grade_id, self._solutions.get(grade_id, cell.source))
-        notebook.cells[2:2] = [new_code_cell(text) for text in own]
+        after = 1 + [cell.id for cell in notebook.cells].index("setup")
+        notebook.cells[after:after] = [new_code_cell(text) for text in own]
         self.folder(student).mkdir(parents=True, exist_ok=True)
         self.write(student, notebook)
         return notebook

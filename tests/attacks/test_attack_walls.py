@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from dlcourse.grading.limits import Limits
+from dlcourse.grading.sandbox import Sandbox
 
 PROBES = (Path(__file__).parent.parent / "files" / "attacks" / "probes.py").read_text("utf-8")
 LEAVE = """
@@ -173,3 +177,18 @@ def test_everyone_has_full_marks(graded) -> None:
     """Who probes and answers rightly loses nothing, nor does anyone else."""
     assert {graded.verdict(name) for name in graded.results} == {(5, None)}
     assert graded.failed == {} and len(graded.results) == 7
+
+
+def test_an_environment_in_tmp_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A course that lies below /tmp has its Python; the rest of the folder is hidden."""
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env" / "python").touch()
+    (tmp_path / "beside").touch()
+    tmp_path.chmod(0o755)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "env"))
+    walls = Sandbox(Limits())
+    try:
+        inside = walls.root / tmp_path.relative_to("/")
+        assert [path.name for path in inside.rglob("*")] == ["env", "python"]
+    finally:
+        walls.end()

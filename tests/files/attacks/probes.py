@@ -176,6 +176,8 @@ EMPTY = {
 }
 got = {}
 got["files"] = [
+    os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")
+]
 for name, attempt in REFUSED.items():
     try:
         attempt()
@@ -193,8 +195,6 @@ got["status"] = {
     if k in ("CapPrm", "CapEff", "CapInh", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
 }
 got["id"] = [os.getuid(), os.geteuid()]
-    os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")
-]
 try:
     datagram()
 except OSError:
