@@ -51,6 +51,7 @@ WARM = (
 )
 LISTENERS = ("shell", "iopub", "stdin", "control", "hb")  # a kernel's sockets, in the order in which they are sent
 MAX_REQUEST = 2**18
+RESERVED = 2**30  # bytes of address space that threads reserve for their stacks and heaps and do not use
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 24, 38
 _LAST_CAPABILITY = 63
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -179,10 +180,10 @@ def _drop_privileges(user: int | None) -> None:
 
 
 def _limit(limits: dict[str, int]) -> None:
-    """Limit memory, processes and open files. Memory is counted from what is there already."""
+    """Limit address space, processes and open files, counted from what is there already; memory in use is watched."""
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     for kind, value in (
-        (resource.RLIMIT_AS, mapped + limits["memory"]),
+        (resource.RLIMIT_AS, mapped + limits["memory"] + RESERVED),
         (resource.RLIMIT_NPROC, limits["processes"]),
         (resource.RLIMIT_NOFILE, limits["open_files"]),
         (resource.RLIMIT_CORE, 0),

@@ -60,6 +60,12 @@ def folder(files: Path) -> Iterator[Path]:
         yield Path(made)
 
 
+def unpack(archive: bytes, folder: Path) -> None:
+    """Write the files of an archive."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(folder, filter="data")
+
+
 def _files(files: Path) -> Iterator[Path]:
     total = 0
     for where, _, names in os.walk(files):

@@ -30,8 +30,8 @@ BOMBS: dict[str, tuple[str, float, set[str]]] = {
     ),
     "memory": (INSIDE + "    return np.ones(3 * 2**27).sum()", 2, {"memory"}),
     "memory_of_many": (
-        INSIDE + "    import os, time\n    for _ in range(4):\n        if os.fork() == 0:\n"
-        "            kept = np.ones(40 * 2**20)\n            time.sleep(30)\n            os._exit(0)\n"
+        INSIDE + "    import os, time\n    for _ in range(8):\n        if os.fork() == 0:\n"
+        "            kept = np.ones(12 * 2**20)\n            time.sleep(30)\n            os._exit(0)\n"
         "    time.sleep(30)",
         0,
         {"memory"},
@@ -116,7 +116,7 @@ def graded(classroom):
         room.hand_in(name, q1_mean=text)
     room.hand_in("survivors", SURVIVE)
     room.hand_in("many_outputs", *["for _ in range(7): print('x' * 2**20)"] * 30)
-    room.grade(memory_mib=512, disk_mib=64, processes=64, cell_seconds=10, notebook_seconds=60)
+    room.grade(memory_mib=512, disk_mib=64, processes=64, cell_seconds=6, notebook_seconds=60)
     return room
 
 
@@ -215,7 +215,7 @@ def test_odd_files_beside_a_notebook(classroom, tmp_path: Path) -> None:
     full = ["a_honest", "m_honest", "z_honest", "shadows", "links", "names", "clash", "many"]
     assert {name: room.verdict(name) for name in full} == dict.fromkeys(full, (5, None))
     assert room.verdict("linked") == (0, "unreadable")
-    assert "SEEN ['course.txt', 'table.csv']" in room.printed("links")
+    assert "SEEN ['README', 'course.txt', 'table.csv']" in room.printed("links")
     assert "owned" in room.printed("names")
     assert not (tmp_path / "canary").exists()
     for made in room.course.path("autograded", "tiny", "links").rglob("*"):
