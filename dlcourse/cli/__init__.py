@@ -53,4 +53,4 @@ def open_course(directory: Path):  # type: ignore[no-untyped-def]  # imports are
     return Course(directory)
 
 
-from dlcourse.cli import authors, instructors, learners  # noqa: E402, F401  # they add their commands to main
+from dlcourse.cli import authors, instructors, learners, lms  # noqa: E402, F401  # they add their commands to main

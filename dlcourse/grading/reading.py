@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 MAX_NOTEBOOK = 50 * 2**20  # bytes
 MAX_CELLS = 2000
 MAX_SOURCE = 2**20  # characters of one cell
 KINDS = ("code", "markdown", "raw")
 DEFINED = re.compile(r"^(?:async def|def|class) (\w+)", re.MULTILINE)
+# Links are not followed and pipes not waited for, where the system knows how; Windows must be told to read bytes.
+_CAREFULLY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 _PICTURES = ("image/png", "image/jpeg")
 
 
@@ -49,21 +49,8 @@ def read_cells(path: Path) -> tuple[list[Submitted], list[str]]:
     Raises:
         Unreadable: no regular file, too large, not JSON, or not a notebook.
     """
-    content = _load(path)
-    repairs: list[str] = []
-    if content.get("nbformat") in (1, 2, 3):
-        try:
-            content = nbformat.convert(nbformat.from_dict(content), 4)
-        except Exception as error:
-            raise Unreadable(
-                f"a notebook of the old format {content.get('nbformat')} that cannot be converted"
-            ) from error
-        repairs.append("converted from an old notebook format")
-    cells = content.get("cells")
-    if not isinstance(cells, list):
-        raise Unreadable("not a notebook: it has no list of cells")
-    if len(cells) > MAX_CELLS:
-        raise Unreadable(f"{len(cells)} cells; at most {MAX_CELLS} are read")
+    content, repairs = load(path)
+    cells = content["cells"]
     kernel = _dict(content.get("metadata")).get("kernelspec")
     if not isinstance(kernel, dict):
         repairs.append("kernel metadata was missing")
@@ -80,9 +67,38 @@ def read_cells(path: Path) -> tuple[list[Submitted], list[str]]:
     return [cell for cell in parsed if cell], repairs
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Read a notebook file as JSON of format 4, within limits; nothing in its cells is checked.
+
+    Returns:
+        The notebook, whose "cells" is a list, and the repairs that reading took.
+
+    Raises:
+        Unreadable: no regular file, too large, not JSON, or not a notebook.
+    """
+    content = _json(path)
+    repairs: list[str] = []
+    if content.get("nbformat") in (1, 2, 3):
+        import nbformat  # slow, and seldom needed
+
+        try:
+            content = nbformat.convert(nbformat.from_dict(content), 4)
+        except Exception as error:
+            raise Unreadable(
+                f"a notebook of the old format {content.get('nbformat')} that cannot be converted"
+            ) from error
+        repairs.append("converted from an old notebook format")
+    cells = content.get("cells")
+    if not isinstance(cells, list):
+        raise Unreadable("not a notebook: it has no list of cells")
+    if len(cells) > MAX_CELLS:
+        raise Unreadable(f"{len(cells)} cells; at most {MAX_CELLS} are read")
+    return content, repairs
+
+
+def _json(path: Path) -> dict[str, Any]:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | _CAREFULLY)
     except OSError as error:
         raise Unreadable(
             "not a regular file" if path.is_symlink() else f"cannot be opened: {error.strerror}"
