@@ -9,6 +9,7 @@ the keywords of the PDF's information dictionary, as the words ``page-map`` and 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -107,7 +108,9 @@ def template_map(template: Mapping[str, int]) -> PageMap:
 
 
 def allotted(lengths: Mapping[str, float], wanted: Mapping[str, int]) -> dict[str, int]:
-    """The template for an assignment: a quarter more than its solution needs and a quarter page, in whole pages.
+    """The template for an assignment: a seventh more than its solution needs and a quarter page, in whole pages.
+
+    The cover, where learners write nothing, gets what it needs.
 
     Args:
         lengths: of every section of the solution's PDF, in pages and parts of pages.
@@ -122,7 +125,8 @@ def allotted(lengths: Mapping[str, float], wanted: Mapping[str, int]) -> dict[st
         raise CourseError(
             f"metadata.dlcourse.pages names {', '.join(map(repr, unknown))}, but the notebook has: {', '.join(lengths)}"
         )
-    return {title: asked.get(label(title)) or int(1.25 * length + 0.25) + 1 for title, length in lengths.items()}
+    needed = {title: length if title == COVER else length * 8 / 7 + 0.25 for title, length in lengths.items()}
+    return {title: asked.get(label(title)) or math.ceil(length - 0.01) for title, length in needed.items()}
 
 
 def differences(found: PageMap, template: Mapping[str, int]) -> list[str]:

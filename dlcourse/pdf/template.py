@@ -32,7 +32,7 @@ _PREAMBLE = r"""
     v(-6pt)
     line(length: 100%, stroke: 0.4pt + luma(160))
     let pointer = pointers.at(str(printed()) + "-top", default: none)
-    if pointer != none { v(-8pt); text(fill: rgb("#8a5a00"), pointer) }
+    if pointer != none { place(bottom + left, dy: 12pt, text(weight: "bold", fill: rgb("#8a5a00"), pointer)) }
   },
   footer: context {
     set text(size: 8.5pt, fill: luma(90))

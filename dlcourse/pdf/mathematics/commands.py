@@ -16,7 +16,7 @@ from dlcourse.pdf.mathematics.symbols import (
     TEXT_FONTS,
 )
 from dlcourse.pdf.mathematics.tokens import FormulaError, Macro
-from dlcourse.pdf.mathematics.translate import EMPTY, Translator, colour, command, joined, wrapped
+from dlcourse.pdf.mathematics.translate import EMPTY, Translator, colour, command, joined, lettered, wrapped
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9 .\-]+")
 _LENGTH = re.compile(r"\s*([-+]?)\s*(\d*\.?\d+)\s*(em|ex|pt|cm|mm|in|mu|px|pc|bp)\s*")
@@ -165,7 +165,7 @@ def _font(translator: Translator, name: str) -> str:
     word = "".join(tokens).strip()
     if _WORD.fullmatch(word) and functions[0] in ("upright", "sans", "mono", "italic"):  # a word, not a product
         literal = translator.notes.write(word.replace(" ", ""))
-        return literal if functions == ("upright",) else wrapped(functions[-1:], literal)
+        return lettered(tuple(name for name in functions[-1:] if name != "upright"), literal)
     return wrapped(functions, translator.part(tokens) or EMPTY)
 
 
@@ -182,7 +182,7 @@ def text(translator: Translator, tokens: list[str], functions: tuple[str, ...] =
     def flush() -> None:
         nonlocal words
         if words:
-            parts.append(wrapped(functions, translator.notes.write(words)))
+            parts.append(lettered(functions, translator.notes.write(words)))
         words = ""
 
     reader = translator.tokens.part(tokens)

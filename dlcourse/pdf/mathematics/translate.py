@@ -15,12 +15,13 @@ from dlcourse.pdf.mathematics.symbols import IGNORED, LIMIT_OPERATORS, OPERATORS
 from dlcourse.pdf.mathematics.tokens import FormulaError, Tokens
 
 EMPTY = '""'
-_ESCAPED = frozenset('#$/_^&"\\(){}[],;:@`')
-_PLAIN = frozenset("+=<>!.?")
+_ESCAPED = frozenset('#$/_^&"\\(){}[],;:@`.')
+_PLAIN = frozenset("+=<>!?")
 _SPECIAL = {"-": "−", "*": "∗", "|": 'class("normal", |)', "'": EMPTY}
-_TEXTUAL = re.compile(r'"|(?:bold|italic|mono|sans)\("')
+_TEXTUAL = re.compile(r'"|#math\.')
+_TEXT_LAST = re.compile(r'"\)*\Z')
 _PLACES = {"\\limits": "limits", "\\nolimits": "scripts"}
-_CALL = re.compile(r"[a-z]+\(")
+_CALL = re.compile(r"(?:#math\.)?[a-z]+\(")
 _BRACES = ("underbrace", "overbrace", "underbracket", "overbracket")
 Handler = Callable[["Translator", str], str]
 COMMANDS: dict[str, Handler] = {}
@@ -58,15 +59,21 @@ def joined(terms: list[str]) -> str:
     text, after_text = "", True
     for term in terms:
         if term:
-            is_text = bool(_TEXTUAL.match(term))
-            text += ("" if is_text or after_text else " ") + term
-            after_text = is_text
+            text += ("" if after_text or _TEXTUAL.match(term) else " ") + term
+            after_text = bool(_TEXT_LAST.search(term))
     return text
 
 
 def wrapped(functions: tuple[str, ...], body: str) -> str:
     """`body` inside calls of these functions, the first one outermost."""
     return "".join(f"{name}(" for name in functions) + body + ")" * len(functions)
+
+
+def lettered(functions: tuple[str, ...], literal: str) -> str:
+    """A string literal in a style, as code of Typst: a call could not stand beside a letter without a blank."""
+    if not functions:
+        return literal
+    return "#" + wrapped(tuple(f"math.{name}" for name in functions), literal)
 
 
 def single(term: str) -> bool:
