@@ -15,7 +15,7 @@ from dlcourse.pdf.outputs import OutputRenderer, joined
 QUESTION = re.compile(r"\s*Question\b", re.IGNORECASE)
 _MAX_CODE_LINES = 3_000  # of one cell
 _MAX_CODE_LINE = 5_000  # characters
-_MAX_PLAIN = 20_000  # characters of a text that is shown as its source
+_MAX_PLAIN = 200_000  # characters of a text that is shown as its source
 _MAGIC = re.compile(r"\s*%%(bash|sh|html|javascript|js|latex)\b")
 
 
@@ -37,6 +37,8 @@ class CellRenderer:
             return self._code(source, cell)
         if not source.strip():
             return []
+        if len(source) > _MAX_PLAIN:
+            self._context.warn(f"{len(source) - _MAX_PLAIN} characters of text not shown")
         if kind != "markdown":
             return [self._plain(source)]
         attachments = cell.get("attachments")
@@ -50,7 +52,6 @@ class CellRenderer:
 
     def _plain(self, source: str) -> Block:
         if len(source) > _MAX_PLAIN:
-            self._context.warn(f"{len(source) - _MAX_PLAIN} characters of text not shown")
             source = f"{source[:_MAX_PLAIN]}\n… {len(source) - _MAX_PLAIN} characters not shown …"
         plain = self._context.escaper.raw_block(source)
         return Block(plain, plain, self._context.where)

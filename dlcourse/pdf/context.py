@@ -78,7 +78,8 @@ class Context:
         self.set_formulas[tex] = formula.code
         alt = self.escaper.string(tex.strip())
         if display:
-            return f"#display-math({alt}, {self.escaper.string(formula.tag)}, $ {formula.code} $);\n"
+            options = f"{alt}, {self.escaper.string(formula.tag)}, {str(formula.breakable).lower()}"
+            return f"#display-math({options}, $ {formula.code} $);\n"
         tag = self.escaper.text(f" {formula.tag}") if formula.tag else ""
         return f"#{'tall' if formula.tall else 'inline'}-math({alt}, ${formula.code}$);{tag}"
 

@@ -28,6 +28,7 @@ _MARKS = {
 }  # fmt: skip
 _SCHEMES = ("http://", "https://", "mailto:")
 _DECLARATION = re.compile(r"(?:^|;)\s*(color|text-align|width|height|font-weight)\s*:\s*([^;]+)", re.IGNORECASE)
+_MAX_NESTING = 14  # blocks in each other; those deeper stand side by side
 _LENGTH = re.compile(r"\s*(\d{1,5}(?:\.\d+)?)\s*(px|%|em|pt|)\s*")
 
 
@@ -53,6 +54,7 @@ class HtmlRenderer:
         self._escaper = context.escaper
         self._extracted = extracted
         self._room = TEXT_WIDTH  # points there are for an image
+        self._nesting = 0
 
     def parts(self, html: str) -> list[Part]:
         """The parts of `html` in their order."""
@@ -80,6 +82,14 @@ class HtmlRenderer:
         return f"\n{body}\n\n" if re.sub(r'#"\s*";', "", body).strip() else ""
 
     def _block(self, tag: Element) -> list[Part]:
+        if self._nesting >= _MAX_NESTING:
+            return self._parts(tag)
+        self._nesting += 1
+        parts = self._container(tag)
+        self._nesting -= 1
+        return parts
+
+    def _container(self, tag: Element) -> list[Part]:
         name = tag.name
         if re.fullmatch("h[1-6]", name):
             return self._heading(tag)

@@ -16,7 +16,8 @@ _MAX_CHARACTERS = 200_000  # of one Markdown source
 
 @cache
 def _parser() -> MarkdownIt:
-    markdown = MarkdownIt("commonmark", {"html": True, "linkify": True, "maxNesting": 40})
+    # What is nested deeper than this would be lost; Python's own limit comes before it, and then the source is shown.
+    markdown = MarkdownIt("commonmark", {"html": True, "linkify": True, "maxNesting": 1_000})
     markdown.enable(["table", "strikethrough", "linkify"])
     markdown.validateLink = lambda url: True  # type: ignore[method-assign]  # links and images are judged where they are set
     return markdown
@@ -40,8 +41,7 @@ class MarkdownRenderer:
     def render(self, source: str) -> list[Part]:
         """The top-level parts of `source`, headings told apart."""
         if len(source) > _MAX_CHARACTERS:
-            self._context.warn(f"text cut after {_MAX_CHARACTERS} characters")
-            source = source[:_MAX_CHARACTERS] + "\n\n… not shown …\n"
+            source = f"{source[:_MAX_CHARACTERS]}\n\n… {len(source) - _MAX_CHARACTERS} characters not shown …\n"
         extracted = extract(source)
         return HtmlRenderer(self._context, extracted).parts(_parser().render(extracted.text))
 

@@ -103,16 +103,17 @@ _PREAMBLE = r"""
     made(4.5pt * k)
   }
 }))
-#let fit(it) = layout(size => {
+#let fit(breakable, it) = layout(size => {
   let width = measure(it).width
-  if width <= size.width { it } else {
-    let k = size.width / width * 100%
+  let k = calc.min(1, size.width / width) * 100%
+  if k == 100% { it } else if breakable and k < 65% { $display(#it.body)$ } else {
     scale(x: k, y: k, reflow: true, origin: left, block(width: width, it))
   }
 })
-#let display-math(alt, tag, it) = block(width: 100%, above: 0.9em, below: 0.9em, {
+#let display-math(alt, tag, breakable, it) = block(width: 100%, above: 0.9em, below: 0.9em, {
   set math.equation(alt: alt)
-  if tag == "" { fit(it) } else { grid(columns: (1fr, auto), align: horizon, column-gutter: 6pt, fit(it), tag) }
+  let fitted = fit(breakable, it)
+  if tag == "" { fitted } else { grid(columns: (1fr, auto), align: horizon, column-gutter: 6pt, fitted, tag) }
 })
 #let inline-math(alt, it) = { set math.equation(alt: alt); it }
 #let tall-math(alt, it) = box({

@@ -19,16 +19,25 @@ from dlcourse.pdf.mathematics.translate import Notes, Translator
 __all__ = ["Formula", "FormulaError", "Formulas"]
 
 _TALL = re.compile(r"display\(|mat\(|cases\(|(?:under|over)br|binom\(|frac\(.*frac\(")
+_RIGID = re.compile(r"mat\(|cases\(| & |\\ |br(?:ace|acket)\(")
 _MAX_FORMULAS = 20_000  # of one notebook
 
 
 @dataclass(frozen=True)
 class Formula:
-    """Typst's mathematics without the dollar signs; the text of its tag; whether it needs more than a line's height."""
+    """One formula.
+
+    Attributes:
+        code: Typst's mathematics without the dollar signs.
+        tag: the text of its tag.
+        tall: whether it may need more than a line's height.
+        breakable: whether it may be broken over lines where it is far too wide for one.
+    """
 
     code: str
     tag: str
     tall: bool
+    breakable: bool
 
 
 class Formulas:
@@ -62,10 +71,8 @@ class Formulas:
         tokens = Tokens(tokenize(unicodedata.normalize("NFC", tex))[::-1], self._macros)
         code = settled(Translator(tokens, notes).whole())
         tag = ", ".join(notes.tags)
-        for label in notes.labels:
-            self._labels[label] = tag or f"({label})"
         if not code.strip() and not tag:
             if not tex.strip() or "{" not in tex:
                 raise FormulaError("empty")
             return None
-        return Formula(code, tag, bool(_TALL.search(code)))
+        return Formula(code, tag, bool(_TALL.search(code)), not _RIGID.search(code))

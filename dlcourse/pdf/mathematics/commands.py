@@ -285,12 +285,22 @@ def _tag(translator: Translator, name: str) -> str:
     star = translator.tokens.star()
     words = translator.tokens.text().replace("$", "").strip()
     translator.notes.tags.append(words if star else f"({words})")
+    _name(translator)
     return ""
+
+
+def _name(translator: Translator) -> None:
+    """Let waiting labels stand for the last tag of this line, if it has one."""
+    notes = translator.notes
+    if notes.tags:
+        notes.known.update(dict.fromkeys(notes.labels, notes.tags[-1]))
+        notes.labels.clear()
 
 
 @command("label")
 def _label(translator: Translator, name: str) -> str:
     translator.notes.labels.append(translator.tokens.text().strip())
+    _name(translator)
     return ""
 
 

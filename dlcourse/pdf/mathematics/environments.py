@@ -89,6 +89,7 @@ def _rows(inner: Translator, tagged: bool = False) -> tuple[Rows, list[int]]:
         rows[-1].append(inner.sequence(_ROW_ENDS))
         if len(inner.notes.tags) > before:
             tags[len(rows) - 1] = inner.notes.tags.pop()
+            inner.notes.labels.clear()
         token = tokens.peek()
         if token is None:
             break

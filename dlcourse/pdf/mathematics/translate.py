@@ -44,7 +44,7 @@ class Notes:
     Attributes:
         write: makes a Typst string literal of any text.
         tags: the texts of its tags, ready to print.
-        labels: the names of its labels.
+        labels: names of labels that wait for their tag.
         known: the tag of each label of the notebook.
     """
 
