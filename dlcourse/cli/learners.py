@@ -82,6 +82,8 @@ def pdf(
     if not notebook.is_file():
         raise CourseError(f"There is no notebook {notebook}. A class is printed by `course pdf --all ASSIGNMENT`.")
     target = output or notebook.with_suffix(".pdf")
+    if target.is_dir():
+        target = target / f"{notebook.stem}.pdf"
     report = notebook_to_pdf(
         notebook, target, name=name, course=course, assignment=assignment, pages=pages, limits=Limits(seconds)
     )

@@ -28,6 +28,7 @@ class Table:
     MAX_ROWS: ClassVar[int] = 120
     MAX_COLUMNS: ClassVar[int] = 40
 
+    heads: list[str] = field(default_factory=list)
     cells: list[str] = field(default_factory=list)
     taken: set[tuple[int, int]] = field(default_factory=set)
     row: int = -1
@@ -58,7 +59,8 @@ class Table:
         self.taken |= places
         spans = "".join(f", {name}: {n}" for name, n in (("colspan", across), ("rowspan", down)) if n > 1)
         align = f", align: {cell.align}" if cell.align in ("left", "center", "right") else ""
-        self.cells.append(f"table.cell(x: {self.column}, y: {self.row}{spans}{align})[{cell.body}]")
+        place = self.heads if self.row < self.headers else self.cells
+        place.append(f"table.cell(x: {self.column}, y: {self.row}{spans}{align})[{cell.body}]")
         self.column += across
         self.width = max(self.width, self.column)
 
@@ -68,9 +70,10 @@ class Table:
         Args:
             align: of cells that say nothing, "left" or "right".
         """
-        if not self.cells:
+        if not self.heads and not self.cells:
             return ""
-        return f"#fitted-table({self.width}, {self.headers}, {align}, {', '.join(self.cells)});\n"
+        parts = [f"table.header({', '.join(self.heads)})", *self.cells] if self.heads else self.cells
+        return f"#fitted-table({self.width}, {self.headers}, {align}, {', '.join(parts)});\n"
 
 
 def _span(value: str, most: int) -> int:
