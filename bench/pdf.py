@@ -33,7 +33,9 @@ console = Console()
 
 def notebooks(folder: Path) -> dict[str, Path]:
     """The notebooks to print: the course's own with a right solution executed, and three that each stress one thing."""
-    found = {p.parent.name: p for p in sorted((ROOT / "autograded" / "full_marks").glob("*/*.ipynb"))}
+    found = {f"{path.parent.name}-{path.stem}": path for path in solved()}
+    for name, path in found.items():
+        found[name] = Path(shutil.copy(path, folder / f"{name}.ipynb"))
     text = (ROOT / "tests" / "files" / "pdf" / "formulas.txt").read_text("utf-8")
     formulas = [line for line in text.split("\n# What must be refused")[0].split("\n") if line and line[0] != "#"]
     simple = [tex for tex in formulas if not any(word in tex for word in ("newcommand", "def\\", "DeclareMath", "CD"))]
@@ -45,6 +47,14 @@ def notebooks(folder: Path) -> dict[str, Path]:
     for name, cells in made.items():
         found[name] = folder / f"{name}.ipynb"
         nbformat.write(new_notebook(cells=cells), found[name])
+    return found
+
+
+def solved() -> list[Path]:
+    """The executed solutions of the sample class."""
+    found = sorted((ROOT / "autograded" / "full_marks").glob("*/*.ipynb"))
+    if not found:
+        sys.exit("autograded/full_marks is missing. Run `make sample`, which makes it.")
     return found
 
 
@@ -153,7 +163,7 @@ def whole_class(size: int, workers: int) -> tuple[float, int]:
     with tempfile.TemporaryDirectory(prefix="bench-pdf-") as scratch:
         course = Path(scratch)
         shutil.copy(ROOT / "nbgrader_config.py", course)
-        graded = next(iter(sorted((ROOT / "autograded" / "full_marks").glob("*/*.ipynb"))))
+        graded = solved()[0]
         assignment = graded.parent.name
         shutil.copytree(ROOT / "source" / assignment, course / "source" / assignment)
         for number in range(size):

@@ -103,7 +103,8 @@ def test_macros_reach_later_formulas():
     """A macro defined in one formula holds in the next, with its arguments, as in Jupyter."""
     formulas = Formulas(literal)
     assert formulas.translate(r"\newcommand{\pair}[2][a]{#1 + #2} \DeclareMathOperator*{\lse}{LSE}") is None
-    assert formulas.translate(r"\pair{b}").code == "a + b"
+    assert formulas.translate(r"\let\both\pair") is None
+    assert formulas.translate(r"\both{b}").code == formulas.translate(r"\pair{b}").code == "a + b"
     assert formulas.translate(r"\pair[c]{b}").code == "c + b"
     assert formulas.translate(r"\lse_k").code == 'op("LSE", limits: #true)_(k)'
 

@@ -104,14 +104,18 @@ class ImageStore:
         if width * height > _MAX_PIXELS:
             raise ImageError(f"more than {_MAX_PIXELS // 1_000_000} million pixels")
         frames = min(getattr(image, "n_frames", 1), 10_000)
-        image.draft("RGB", (_MAX_SIDE, _MAX_SIDE))  # a large JPEG need not be decoded whole
-        image.seek(0)
-        image.load()
-        turned = image.getexif().get(_ORIENTATION, 1) != 1  # phones write how they were held
         suffix = _EMBEDDABLE.get(image.format or "")
-        if turned or suffix is None or max(width, height) > _MAX_SIDE or image.mode not in _MODES:
+        turned = suffix == "jpg" and image.getexif().get(_ORIENTATION, 1) != 1  # phones write how they were held
+        fits = not turned and max(width, height) <= _MAX_SIDE and image.mode in _MODES
+        if suffix == "png" and fits:
+            image.verify()  # its checksums; the typesetter decodes it anyway
+        elif suffix and fits:
+            image.load()
+        else:
             from PIL import ImageOps
 
+            image.draft("RGB", (_MAX_SIDE, _MAX_SIDE))  # a large JPEG need not be decoded whole
+            image.seek(0)
             opaque = suffix == "jpg" and image.mode != "CMYK"
             smaller = ImageOps.exif_transpose(image).convert("RGB" if opaque else "RGBA")
             if turned and (smaller.width > smaller.height) != (width > height):

@@ -71,8 +71,8 @@ class Formulas:
         tokens = Tokens(tokenize(unicodedata.normalize("NFC", tex))[::-1], self._macros)
         code = settled(Translator(tokens, notes).whole())
         tag = ", ".join(notes.tags)
+        if not tex.strip():
+            raise FormulaError("empty")
         if not code.strip() and not tag:
-            if not tex.strip() or "{" not in tex:
-                raise FormulaError("empty")
             return None
         return Formula(code, tag, bool(_TALL.search(code)), not _RIGID.search(code))
