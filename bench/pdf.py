@@ -31,23 +31,31 @@ WAYS = ("exporter", "command", "webpdf", "xelatex")
 console = Console()
 
 
-def notebooks(folder: Path) -> dict[str, Path]:
+def notebooks(folder: Path, only: list[str]) -> dict[str, Path]:
     """The notebooks to print: the course's own with a right solution executed, and three that each stress one thing."""
     found = {f"{path.parent.name}-{path.stem}": path for path in solved()}
-    for name, path in found.items():
-        found[name] = Path(shutil.copy(path, folder / f"{name}.ipynb"))
+    found = {name: Path(shutil.copy(path, folder / f"{name}.ipynb")) for name, path in found.items()}
+    for name, make in {"formulas": _formulas, "figures": _figures, "log": _log}.items():
+        if not only or name in only:
+            found[name] = folder / f"{name}.ipynb"
+            nbformat.write(new_notebook(cells=make()), found[name])
+    return {name: path for name, path in found.items() if not only or name in only}
+
+
+def _formulas() -> list[nbformat.NotebookNode]:
     text = (ROOT / "tests" / "files" / "pdf" / "formulas.txt").read_text("utf-8")
     formulas = [line for line in text.split("\n# What must be refused")[0].split("\n") if line and line[0] != "#"]
     simple = [tex for tex in formulas if not any(word in tex for word in ("newcommand", "def\\", "DeclareMath", "CD"))]
-    made = {
-        "formulas": [new_markdown_cell(f"Formula {i}: $${tex}$$") for i, tex in enumerate(simple)],
-        "figures": [new_code_cell("plot()", outputs=[_figure(number)]) for number in range(12)],
-        "log": [new_code_cell("train()", outputs=[new_output("stream", text=_log(1_500))])],
-    }
-    for name, cells in made.items():
-        found[name] = folder / f"{name}.ipynb"
-        nbformat.write(new_notebook(cells=cells), found[name])
-    return found
+    return [new_markdown_cell(f"Formula {i}: $${tex}$$") for i, tex in enumerate(simple)]
+
+
+def _figures() -> list[nbformat.NotebookNode]:
+    return [new_code_cell("plot()", outputs=[_figure(number)]) for number in range(12)]
+
+
+def _log() -> list[nbformat.NotebookNode]:
+    lines = [f"epoch {i:4d}  loss {1 / (i + 1):.6f}  accuracy {i / 1_500:.4f}" for i in range(1_500)]
+    return [new_code_cell("train()", outputs=[new_output("stream", text="\n".join(lines))])]
 
 
 def solved() -> list[Path]:
@@ -74,10 +82,6 @@ def _figure(seed: int) -> nbformat.NotebookNode:
     figure.savefig(buffer, format="png")
     plt.close(figure)
     return new_output("display_data", data={"image/png": base64.b64encode(buffer.getvalue()).decode()})
-
-
-def _log(lines: int) -> str:
-    return "\n".join(f"epoch {i:4d}  loss {1 / (i + 1):.6f}  accuracy {i / lines:.4f}" for i in range(lines))
 
 
 def chromium_for_playwright(folder: Path) -> dict[str, str]:
@@ -135,7 +139,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="bench-pdf-") as scratch:
         folder = Path(scratch)
         environment = chromium_for_playwright(folder) if "webpdf" in ways else dict(os.environ)
-        wanted = {name: path for name, path in notebooks(folder).items() if not only or name in only}
+        wanted = notebooks(folder, only)
         memory = {name: peak_memory(path, folder / "memory.pdf") for name, path in wanted.items()}
         times: dict[str, dict[str, list[float | None]]] = {name: {way: [] for way in ways} for name in wanted}
         for number in range(rounds):
