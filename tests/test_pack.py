@@ -70,7 +70,7 @@ def test_headings_are_red(ready: Path) -> None:
             s for page in pdf for b in page.get_text("dict")["blocks"] for x in b.get("lines", []) for s in x["spans"]
         ]
     heading = next(span for span in spans if "Solution to Problem 1" in span["text"])
-    assert (heading["color"], "Bold" in heading["font"]) == (0xC00000, True)
+    assert (heading["color"], "Bold" in heading["font"]) == (0xFF0000, True)
     shown = render(
         '<span style="color:red">**Solution to Problem 1**</span> <span style="color:red" onclick="x">no</span>'
     )
@@ -142,7 +142,7 @@ def test_which_notebook(ready: Path) -> None:
 
 def test_what_was_packed_is_opened(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A PDF or a ZIP that does not come out whole is never left behind as a hand-in."""
-    for name, broken in (("_pdf", lambda *_: (b"%PDF-1.4", [])), ("zipped", lambda _: b"PK\x05\x06")):
+    for name, broken in (("_pdf", lambda *_: (b"%PDF-1.4", {}, [])), ("zipped", lambda _: b"PK\x05\x06")):
         with monkeypatch.context() as patch:
             patch.setattr(packing, name, broken)
             ended = pack(ready, "--anyway")
