@@ -223,7 +223,8 @@ def _start_ipython(request: dict[str, Any], listeners: dict[str, int]) -> None:
     )
     app.session.key = request["key"].encode()
     matplotlib.use("agg")  # until the shell is there
-    app.initialize(["--HistoryManager.enabled=False", "--InteractiveShellApp.ignore_cwd=True"])
+    options = ("HistoryManager.enabled=False", "InteractiveShellApp.ignore_cwd=True", "IPythonKernel._execute_sleep=0")
+    app.initialize([f"--{option}" for option in options])
     if request["figures"]:
         matplotlib.use("module://matplotlib_inline.backend_inline")
         get_ipython().enable_matplotlib("inline")

@@ -9,7 +9,8 @@ def _install(wheel: str = "$wheel") -> None:
     def number(version: str) -> list[int]:
         return [int(part) for part in version.split("+")[0].split(".") if part.isdigit()]
 
-    there = util.find_spec("dlcourse") is not None
+    found = util.find_spec("dlcourse")
+    there = found is not None and found.origin is not None  # a folder of that name has no origin
     if there and number(metadata.version("dlcourse")) >= number(wheel.split("-")[1]):
         return
     if not Path(wheel).is_file():
