@@ -20,6 +20,7 @@ from dlcourse.cli import main
 from dlcourse.errors import CourseError
 from dlcourse.handin import pack as packing
 from dlcourse.handin.names import is_reserved, name_part, people
+from dlcourse.pdf.pages import page_map
 
 STEM = "Lovelace_Ada_dlcourse_assignment_tiny"
 
@@ -124,6 +125,35 @@ def test_several_notebooks(ready: Path) -> None:
     assert titles == ["More", "Sums"]
     pack(ready, "-o", str(ready / "again"))
     assert files(ready / "again") == made
+
+
+def test_template_layout(ready: Path) -> None:
+    """Where the course wants one layout, every question of every notebook has its pages, or the reason is named."""
+    first = json.loads((ready / "sums.ipynb").read_text("utf-8"))
+    first["metadata"]["dlcourse"]["pages"] = {"Cover": 2, "Question 1": 2, "Question 2": 1, "Question 3": 2}
+    first["metadata"]["dlcourse"]["handin"] |= {"notebooks": ["more", "sums"], "layout": "template"}
+    second = json.loads(json.dumps(first))
+    second["metadata"]["dlcourse"]["handin"]["notebook"] = "more"
+    for name, notebook in (("sums", first), ("more", second)):
+        (ready / f"{name}.ipynb").write_text(json.dumps(notebook), "utf-8")
+    ended = pack(ready)
+    assert ended.exit_code == 0, ended.output
+    found = list(page_map(ready / "hand-in" / f"{STEM}.pdf").items())
+    assert [span for _, span in found] == [(1, 2), (3, 4), (5, 5), (6, 7), (8, 9), (10, 11), (12, 12), (13, 14)]
+    assert [title.partition(":")[0] for title, _ in found] == ["more"] * 4 + ["sums"] * 4
+    for layout, misplaced in (("template", False), ("natural", True)):
+        CliRunner().invoke(main, ["pdf", str(ready / "sums.ipynb"), "--pages", layout])
+        said = CliRunner().invoke(main, ["check", str(ready / "sums.ipynb"), "--json", "-"])
+        assert ("the template has it on page" in said.stdout) is misplaced, said.stdout
+    words = next(cell for cell in first["cells"] if cell["id"] == "q3_words")
+    words["source"] = "\n\n".join(f"Reason {number}." for number in range(300))
+    (ready / "sums.ipynb").write_text(json.dumps(first), "utf-8")
+    refused = pack(ready, "-o", str(ready / "long"))
+    assert refused.exit_code == 1
+    assert "are an appendix: questions are longer than the template allows" in refused.stderr
+    del first["metadata"]["dlcourse"]["pages"]
+    (ready / "sums.ipynb").write_text(json.dumps(first), "utf-8")
+    assert "carries no page template" in pack(ready).stderr
 
 
 def test_which_notebook(ready: Path) -> None:

@@ -161,7 +161,7 @@ def _pdf(notebooks: dict[Path, Sheet], person: str, folder: Path) -> tuple[bytes
     warnings: list[str] = []
     for number, (path, sheet) in enumerate(notebooks.items()):
         target = folder / f"{number}.pdf"
-        layout = sheet.pages if sheet.layout == "template" else "natural"
+        layout = sheet.pages or "template" if sheet.layout == "template" else "natural"
         report = notebook_to_pdf(
             path, target, name=person, course=sheet.course, assignment=sheet.assignment, pages=layout
         )

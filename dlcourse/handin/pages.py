@@ -65,8 +65,13 @@ def entry(sheet: Sheet, title: str) -> str:
 
 
 def _of_notebook(found: PageMap, sheet: Sheet) -> PageMap:
-    """The part of a page map that is of one notebook, counted from that notebook's first page."""
+    """The part of a page map that is of one notebook, counted from that notebook's first page.
+
+    `course pdf` prints one notebook and names none: then the whole map is of that one.
+    """
     prefix = entry(sheet, "")
+    if not any(title.startswith(prefix) for title in found):
+        return found
     own = {title[len(prefix) :]: span for title, span in found.items() if title.startswith(prefix)}
     before = min((first for first, _ in own.values()), default=1) - 1
     return {title: (first - before, last - before) for title, (first, last) in own.items()}
