@@ -73,7 +73,7 @@ def _of_notebook(found: PageMap, sheet: Sheet) -> PageMap:
     if not any(title.startswith(prefix) for title in found):
         return found
     own = {title[len(prefix) :]: span for title, span in found.items() if title.startswith(prefix)}
-    before = min((first for first, _ in own.values()), default=1) - 1
+    before = min(first for first, _ in own.values()) - 1
     return {title: (first - before, last - before) for title, (first, last) in own.items()}
 
 
