@@ -34,6 +34,8 @@ GRADERS = (
     "grading/workers.py",
     "lms/",
     "new.py",
+    "pdf/batch.py",
+    "pdf/blank.py",
     "requirements.lock",
     "sample.json",
     "sample.py",
