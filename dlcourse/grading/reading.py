@@ -12,6 +12,7 @@ from typing import Any
 
 MAX_NOTEBOOK = 50 * 2**20  # bytes
 MAX_CELLS = 2000
+MAX_DEPTH = 50  # of folders in a submission
 MAX_SOURCE = 2**20  # characters of one cell
 KINDS = ("code", "markdown", "raw")
 DEFINED = re.compile(r"^(?:async def|def|class) (\w+)", re.MULTILINE)
@@ -118,13 +119,35 @@ def load(path: Path) -> bytes:
             "not a regular file" if path.is_symlink() else f"cannot be opened: {error.strerror}"
         ) from error
     status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         os.close(descriptor)
-        raise Unreadable("not a regular file")
+        raise Unreadable(
+            "a second name of another file (a hard link): put a copy in its place"
+            if stat.S_ISREG(status.st_mode)
+            else "not a regular file"
+        )
     with os.fdopen(descriptor, "rb") as file:
         if status.st_size > MAX_NOTEBOOK:
             raise Unreadable(f"{status.st_size / 2**20:.0f} MiB; at most {MAX_NOTEBOOK // 2**20} MiB are read")
         return file.read(MAX_NOTEBOOK + 1)
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a path is neither a folder nor a file of its own: a link of either kind, a pipe, a device."""
+    status = path.lstat()
+    return not stat.S_ISDIR(status.st_mode) and not (stat.S_ISREG(status.st_mode) and status.st_nlink == 1)
+
+
+def is_deep(folder: Path) -> bool:
+    """Whether folders lie in one another deeper than is copied; without recursion, which ends at a thousand."""
+    waiting = [(folder, 0)]
+    while waiting:
+        place, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            return True
+        with os.scandir(place) as entries:
+            waiting += [(Path(entry), depth + 1) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return False
 
 
 def _json(raw: bytes) -> dict[str, Any]:

@@ -27,6 +27,7 @@ GRADERS = (
     "grading/report.py",
     "grading/reproduce.py",
     "grading/sandbox.py",
+    "grading/seccomp.py",
     "grading/steps.py",
     "grading/verdict.py",
     "grading/warm.py",
