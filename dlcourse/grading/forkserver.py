@@ -232,6 +232,7 @@ def _ipython(request: dict[str, Any], listeners: dict[str, int]) -> Any:
         stdin_port=listeners["stdin"],
         control_port=listeners["control"],
         hb_port=listeners["hb"],
+        outstream_class="dlcourse.grading.stream.Stream",
     )
     app.session.key = request["key"].encode()
     matplotlib.use("agg")  # until the shell is there

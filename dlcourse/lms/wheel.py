@@ -29,6 +29,7 @@ GRADERS = (
     "grading/sandbox.py",
     "grading/seccomp.py",
     "grading/steps.py",
+    "grading/stream.py",
     "grading/verdict.py",
     "grading/warm.py",
     "grading/workers.py",
