@@ -172,7 +172,7 @@ def test_which_notebook(ready: Path) -> None:
 
 def test_what_was_packed_is_opened(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A PDF or a ZIP that does not come out whole is never left behind as a hand-in."""
-    for name, broken in (("_pdf", lambda *_: (b"%PDF-1.4", {}, [])), ("zipped", lambda _: b"PK\x05\x06")):
+    for name, broken in (("_pdf", lambda *_: (b"%PDF-1.4", {}, [])), ("zip_bytes", lambda *_, **__: b"PK\x05\x06")):
         with monkeypatch.context() as patch:
             patch.setattr(packing, name, broken)
             ended = pack(ready, "--anyway")

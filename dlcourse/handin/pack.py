@@ -21,8 +21,7 @@ from dlcourse.handin.names import hand_in_stem, notebook_names
 from dlcourse.handin.rules import OF_FILES, Finding, check_rules
 from dlcourse.handin.sheet import Sheet, sheet_of
 from dlcourse.pdf.pages import PageMap, written
-
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a ZIP can state: the same files give the same bytes
+from dlcourse.zips import zip_bytes
 
 
 class Refused(CourseError):
@@ -92,7 +91,7 @@ def pack(
         pdf = _joined([(pdf, page_map), _warning_page(findings, sheet, person)])
     names = notebook_names(sheet, stem)
     content = {f"{stem}.pdf": pdf} | {names[own.notebook]: path.read_bytes() for path, own in notebooks.items()}
-    content[f"{stem}.zip"] = zipped(content)
+    content[f"{stem}.zip"] = zip_bytes(dict(sorted(content.items())), compressed=False)
     count = _verified(content, stem)
     return Packed(_write(output, content), count, sheet, findings, warnings)
 
@@ -221,17 +220,6 @@ def _plain(text: str) -> str:
 def _refusal(findings: list[Finding]) -> str:
     lines = [f"  {finding.rule}: {_said(finding)}. {finding.mend}." for finding in findings]
     return "\n".join(["Not packed. Mend this, or add --anyway to pack it with a page of warnings:", *lines])
-
-
-def zipped(content: dict[str, bytes]) -> bytes:
-    """A ZIP that depends on names and bytes alone. Not compressed: compressors differ from machine to machine."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(content):
-            info = zipfile.ZipInfo(name, _EPOCH)
-            info.create_system, info.external_attr = 3, 0o100644 << 16
-            archive.writestr(info, content[name])
-    return file.getvalue()
 
 
 def _verified(content: dict[str, bytes], stem: str) -> int:

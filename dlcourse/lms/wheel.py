@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dlcourse
 from dlcourse.errors import CourseError
-from dlcourse.lms.archive import zip_bytes
+from dlcourse.zips import zip_bytes
 
 # What only those who grade need. No solution and no reference is ever part of the package.
 GRADERS = (
