@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from dlcourse.errors import CourseError
 from dlcourse.pdf.pages import template_in
 
-FIRST_CELL = (
+FIRST_CELL = "install-course"  # the id of the cell that a download starts with; to grading it is the learner's own
     "install-course"  # the id of the cell that a download starts with; grading takes it for one of the learner's
 )
 FORMAT = 1
