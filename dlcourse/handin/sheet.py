@@ -14,8 +14,6 @@ from dlcourse.errors import CourseError
 from dlcourse.pdf.pages import template_in
 
 FIRST_CELL = "install-course"  # the id of the cell that a download starts with; to grading it is the learner's own
-    "install-course"  # the id of the cell that a download starts with; grading takes it for one of the learner's
-)
 FORMAT = 1
 # What a cell of the release is: kept as it is (locked, given, heading), worked in (answer, free), filled in.
 ROLES = ("locked", "given", "heading", "answer", "free", "collaborators")
