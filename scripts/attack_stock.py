@@ -8,8 +8,8 @@ Stock nbgrader has no sandbox. So each run of it stands inside a guard: bubblewr
 users, the system read-only, a folder in memory of limited size to write to, and from outside a watch on time, memory
 and processes. Without bubblewrap nothing runs.
 
-An attacker hands in beside two honest students, one graded before, one after; then comes `nbgrader autograde`, and
-where an attack aims at the page `nbgrader generate_feedback`.
+Attackers hand in between two honest students, who are graded before and after them; then come `nbgrader autograde` and
+`nbgrader generate_feedback`. Attacks that do something to others have a class of their own.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ from stock_attacks import ATTACKS, SECRET, Attack
 from dlcourse.grading import sandbox
 
 GIB = 2**30
-SECONDS, MEMORY, PROCESSES, DISK = 240, 8 * GIB, 800, 2 * GIB  # of one guard
-ATTACKER, OTHERS = "m_attacker", ("a_honest", "z_honest")
+SECONDS, MEMORY, PROCESSES, DISK = 900, 4 * GIB, 800, 2 * GIB  # of one guard
+OTHERS = ("a_honest", "z_honest")
 LOG = Path(sandbox.FOLDER, "log")
 HERE = Path(__file__).resolve().parent
 SOLUTION = "def square(x):\n    ### BEGIN SOLUTION\n    return x * x\n    ### END SOLUTION"
@@ -57,10 +57,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help="texts that the names of attacks hold")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--inside", help=argparse.SUPPRESS)
+    parser.add_argument("--inside", type=int, nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
-        print(json.dumps(Inside(next(a for a in ATTACKS if a.name == options.inside)).run()))
+        print(json.dumps(Inside([ATTACKS[number] for number in options.inside]).run()))
         return 0
     sandbox.require()
     chosen = [a for a in ATTACKS if not options.names or any(text in a.name for text in options.names)]
@@ -70,10 +70,14 @@ def main() -> int:
     console.print(f"nbgrader {nbgrader.__version__}, plain configuration\n\n| attack | what happened |\n| --- | --- |")
     with tempfile.TemporaryDirectory(prefix="stock-") as folder:
         make_course(Path(folder))
-        for attack in chosen:
-            rows[attack.name] = {"happened": None, **guarded(attack, Path(folder))}
-            rows[attack.name]["happened"] = said = sentence(attack, rows[attack.name])
-            console.print(f"| {attack.name} | {said} |")
+        together = [attack for attack in chosen if not attack.alone]
+        for attacks in [together] * bool(together) + [[attack] for attack in chosen if attack.alone]:
+            seen = guarded(attacks, Path(folder))
+            for attack in attacks:
+                rows[attack.name] = {**seen, **seen["attacks"].get(attack.name, {}), "happened": ""}
+                del rows[attack.name]["attacks"]
+                rows[attack.name]["happened"] = said = sentence(attack, rows[attack.name])
+                console.print(f"| {attack.name} | {said} |")
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     return 0
@@ -101,7 +105,7 @@ def make_course(folder: Path) -> None:
     from nbgrader.api import Gradebook
 
     with Gradebook(f"sqlite:///{folder}/gradebook.db") as gradebook:
-        for student in (ATTACKER, *OTHERS):
+        for student in OTHERS:
             gradebook.update_or_create_student(student, first_name=SECRET)
 
 
@@ -121,14 +125,15 @@ def guard(course: Path, *command: str) -> list[str]:
     return [*words, "--chdir", sandbox.FOLDER, "--", *command]
 
 
-def guarded(attack: Attack, course: Path) -> dict[str, Any]:
-    """Run one attack in the guard, and end it where it uses too much; what was seen."""
+def guarded(attacks: list[Attack], course: Path) -> dict[str, Any]:
+    """Grade one class in a guard, and end it where it uses too much; what was seen."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
-    command = guard(course, sys.executable, str(Path(__file__).resolve()), "--inside", attack.name)
+    numbers = [str(ATTACKS.index(attack)) for attack in attacks]
+    command = guard(course, sys.executable, str(Path(__file__).resolve()), "--inside", *numbers)
     begin = time.monotonic()
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=limit
@@ -145,8 +150,8 @@ def guarded(attack: Attack, course: Path) -> dict[str, Any]:
         seen = json.loads(text)
     except ValueError:
         if not ended:
-            raise SystemExit(f"{attack.name}: the guard failed: {error.decode('utf-8', 'replace')[-2000:]}") from None
-        seen = {}
+            raise SystemExit(f"The guard failed: {error.decode('utf-8', 'replace')[-2000:]}") from None
+        seen = {"attacks": {}}
     return {**seen, "ended_by_guard": ended, "seconds": seconds}
 
 
@@ -171,20 +176,22 @@ def _watch(running: subprocess.Popen[bytes], ended: list[str]) -> None:
 
 
 class Inside:
-    """One attack, inside the guard."""
+    """One class, inside the guard."""
 
-    def __init__(self, attack: Attack) -> None:
-        self.attack, self.course = attack, Path("/scratch/course")
+    def __init__(self, attacks: list[Attack]) -> None:
+        self.attackers = {f"m{number:02}": attack for number, attack in enumerate(attacks)}
+        self.course = Path(sandbox.FOLDER, "course")
         shutil.copytree("/base", self.course)
         Path.home().mkdir()
         (Path.home() / "private.txt").write_text(SECRET)
         os.environ.update(IPYTHONDIR=str(Path.home() / ".ipython"), JUPYTER_RUNTIME_DIR="/scratch/home/run")
         for student in OTHERS:
             self._hand_in(student, "def square(x):\n    return x * x")
-        folder, notebook = self._hand_in(ATTACKER, attack.code)
-        attack.notebook(notebook)
-        nbformat.write(notebook, folder / "hw.ipynb")
-        attack.beside(folder)
+        for student, attack in self.attackers.items():
+            folder, notebook = self._hand_in(student, attack.code)
+            attack.notebook(notebook)
+            nbformat.write(notebook, folder / "hw.ipynb")
+            attack.beside(folder)
 
     def _hand_in(self, student: str, answer: str) -> tuple[Path, NotebookNode]:
         notebook = nbformat.read(self.course / "release" / "hw" / "hw.ipynb", as_version=4)
@@ -200,12 +207,21 @@ class Inside:
             begin = time.monotonic()
             code = self._nbgrader("autograde", "hw")
             took = time.monotonic() - begin
-            if self.attack.feedback:
-                self._nbgrader("generate_feedback", "hw")
-            with contextlib.suppress(BlockingIOError):
+            self._nbgrader("generate_feedback", "hw")
+            try:
                 listener.accept()
-                return self._seen(code, took) | {"connected": True}
-        return self._seen(code, took)
+                connected = True
+            except BlockingIOError:
+                connected = False
+        time.sleep(1)  # what was started has its time
+        return {
+            "exit": code,
+            "autograde_seconds": round(took, 1),
+            "others": {student: self._score(student) for student in OTHERS},
+            "attacks": {attack.name: self._seen(student, attack) for student, attack in self.attackers.items()},
+            "connected": connected,
+            "log": LOG.read_text("utf-8", "replace")[-3000:],
+        }
 
     def _nbgrader(self, *arguments: str) -> int:
         with LOG.open("ab") as log:
@@ -218,24 +234,19 @@ class Inside:
                 check=False,
             ).returncode
 
-    def _seen(self, code: int, took: float) -> dict[str, Any]:
-        time.sleep(1)  # what was started has its time
-        made = self.course / "autograded" / ATTACKER / "hw"
-        page = self.course / "feedback" / ATTACKER / "hw" / "hw.html"
-        size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
+    def _seen(self, student: str, attack: Attack) -> dict[str, Any]:
+        made = self.course / "autograded" / student / "hw"
+        page = self.course / "feedback" / student / "hw" / "hw.html"
         shown = "".join(
             path.read_text("utf-8", "replace") for path in (made / "hw.ipynb", made / "data.txt") if path.is_file()
         )
         return {
-            "exit": code,
-            "autograde_seconds": round(took, 1),
-            "scores": {student: self._score(student) for student in (*OTHERS, ATTACKER)},
+            "score": self._score(student),
             "secret": SECRET in shown or "SEEN {'12'" in shown,
-            "canary": (self.course / "canary").exists(),
-            "left_running": _running("56565"),
-            "mib": size >> 20,
+            "canary": (self.course / f"canary-{student}").exists(),
+            "left_running": _running(attack.marker),
+            "mib": sum(path.stat().st_size for path in made.rglob("*") if path.is_file()) >> 20,
             "script": page.is_file() and "<script>alert(1)" in page.read_text("utf-8", "replace"),
-            "log": LOG.read_text("utf-8", "replace")[-1500:],
         }
 
     def _score(self, student: str) -> float | None:
@@ -265,8 +276,7 @@ def sentence(attack: Attack, seen: dict[str, Any]) -> str:
     if seen["ended_by_guard"]:
         return f"ended by the guard after {seen['seconds']:.0f} s: {seen['ended_by_guard'][0]}"
     words = []
-    scores = seen["scores"]
-    own = scores[ATTACKER]
+    scores, own = seen["others"], seen["score"]
     if own is None:
         words.append("not graded")
     elif own != attack.owed or not attack.owed:
@@ -278,14 +288,16 @@ def sentence(attack: Attack, seen: dict[str, Any]) -> str:
     if fewer:
         words.append(f"**{len(fewer)} other loses points**")
     words += ["**secret seen**"] * seen["secret"] + ["**done**"] * seen["canary"]
-    words += ["**connected**"] * seen.get("connected", False) + ["**script in the feedback**"] * seen["script"]
+    words += ["**connected**"] * (seen["connected"] and "40404" in attack.code) + ["**script in the feedback**"] * seen[
+        "script"
+    ]
     if seen["left_running"]:
         words.append(f"**{seen['left_running']} processes stay**")
     if seen["mib"] > 16:
         words.append(f"**{seen['mib']} MiB kept**")
     if seen["exit"] < 0:
         words.append(f"**the grader died** ({signal.Signals(-seen['exit']).name})")
-    if seen["autograde_seconds"] > 45:
+    if attack.alone and seen["autograde_seconds"] > 90:
         words.append(f"{seen['autograde_seconds']:.0f} s")
     return ", ".join(words) or "nothing"
 

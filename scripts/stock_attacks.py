@@ -6,6 +6,7 @@ The course asks for ``square(x)``. Its two test cells have a point each, their h
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from nbformat import NotebookNode
 
 WRONG = "\ndef square(x):\n    return 0 * x\n"
 SECRET = "s3cret-marker"
+CANARY = "open(f'../../../canary-{os.getcwd().split(os.sep)[-2]}', 'w').write('x')"  # in the course directory
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Attack:
         notebook: changes the notebook that is handed in.
         beside: puts files into the folder of the submission.
         owed: points that the answer deserves.
-        feedback: whether feedback pages are made, too.
+        alone: whether it has a class of its own, since it does, or may do, something to the others.
+        marker: what stands in the command line of a process that it leaves behind.
     """
 
     name: str
@@ -34,7 +37,8 @@ class Attack:
     notebook: Callable[[NotebookNode], None] = lambda notebook: None
     beside: Callable[[Path], None] = lambda folder: None
     owed: int = 0
-    feedback: bool = False
+    alone: bool = False
+    marker: str = "no process"
 
 
 def _tag(notebook: NotebookNode) -> None:
@@ -59,8 +63,6 @@ def _link(folder: Path) -> None:
 
 
 def _pipe(folder: Path) -> None:
-    import os
-
     os.mkfifo(folder / "pipe")
 
 
@@ -74,15 +76,17 @@ def _cut(folder: Path) -> None:
     (folder / "hw.ipynb").write_text('{"cells": [{"cell_type": "code", ')
 
 
-READ = "import glob, json, os, re, sqlite3, subprocess, time\n"
+READ = "import json, os, re, sqlite3, subprocess, time\n"
 SOLVED = READ + "exec(next(''.join(c['source']) for c in json.load(open(PATH))['cells'] if 'def square' in str(c)))\n"
 BELATED = """
-import sqlite3, time
-for _ in range(200):
+import os, sqlite3, time
+OWN = ("select id from submitted_notebook where assignment_id in "
+       "(select id from submitted_assignment where student_id = ?)")
+for _ in range(400):
     try:
         with sqlite3.connect("../../../gradebook.db", timeout=1) as book:
-            if book.execute("update grade set manual_score = 1 where rowid in (select rowid from grade "
-                            "order by rowid desc limit 2)").rowcount: pass
+            me = os.getcwd().split(os.sep)[-2]
+            book.execute(f"update grade set manual_score = 1 where notebook_id in ({OWN})", (me,))
     except Exception: pass
     time.sleep(0.05)
 """
@@ -125,6 +129,7 @@ ATTACKS = (
         READ + "with sqlite3.connect('../../../gradebook.db', timeout=5) as book:\n"
         "    book.execute('update grade set auto_score = 0')\n"
         f"subprocess.Popen(['python', '-c', {BELATED!r}], start_new_session=True)" + WRONG,
+        alone=True,
     ),
     Attack(
         "environment and home read",
@@ -134,31 +139,38 @@ ATTACKS = (
         "a connection to a port on loopback",
         "import socket\nsocket.create_connection(('127.0.0.1', 40404)).send(b'out')" + WRONG,
     ),
-    Attack("files written outside", "open('../../../canary', 'w').write('x')" + WRONG),
+    Attack(
+        "files written outside",
+        "import os\n" + CANARY + WRONG,
+    ),
     Attack(
         "a process that stays",
         READ + "for _ in range(2): subprocess.Popen(['sleep', '56565'], start_new_session=True)" + WRONG,
+        marker="56565",
     ),
     Attack(
         "start-up code left for the next",
         READ + "os.makedirs(os.path.expanduser('~/.ipython/profile_default/startup'), exist_ok=True)\n"
         "open(os.path.expanduser('~/.ipython/profile_default/startup/x.py'), 'w').write("
         "'import numpy\\nnumpy.testing.assert_allclose = lambda *a, **k: 1 / 0')" + WRONG,
+        alone=True,
     ),
     Attack("`numpy.py` beside the notebook", beside=_numpy),
     Attack(
         "a fork bomb",
         "import os, time\nfor _ in range(300):\n    if os.fork() == 0:\n        os.closerange(0, 1024)\n"
-        "        os.execvp('sleep', ['sleep', '56565'])\nopen('../../../canary', 'w').write('x')" + WRONG,
+        "        os.execvp('sleep', ['sleep', '57575'])\n" + CANARY + WRONG,
+        marker="57575",
     ),
     Attack(
         "a memory bomb",
-        "kept = np.ones(3 * 2**27)\nopen('../../../canary', 'w').write('x')" + WRONG,
+        "import os\nkept = np.ones(2**27)\n" + CANARY + WRONG,
     ),
     Attack(
         "a disk bomb",
-        "with open('x', 'wb') as file:\n    for _ in range(512): file.write(bytes(2**20))\n"
-        "open('../../../canary', 'w').write('x')" + WRONG,
+        "import os\nwith open('x', 'wb') as file:\n    for _ in range(512): file.write(bytes(2**20))\n"
+        + CANARY
+        + WRONG,
     ),
     Attack("an output bomb", "for _ in range(60): print('x' * 2**20)" + WRONG),
     Attack(
@@ -170,16 +182,16 @@ ATTACKS = (
     Attack(
         "a loop that swallows interrupts",
         "while True:\n    try:\n        while True: pass\n    except BaseException: pass" + WRONG,
+        alone=True,
     ),
     Attack("`os._exit`", "import os\nos._exit(0)" + WRONG),
-    Attack("the parent killed", "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)" + WRONG),
+    Attack("the parent killed", "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)" + WRONG, alone=True),
     Attack("a link to a file outside", beside=_link),
-    Attack("a pipe beside the notebook", beside=_pipe, code="def square(x): return x * x", owed=2),
-    Attack("folders 1,200 deep", beside=_deep, code="def square(x): return x * x", owed=2),
+    Attack("a pipe beside the notebook", beside=_pipe, code="def square(x): return x * x", owed=2, alone=True),
+    Attack("folders 1,200 deep", beside=_deep, code="def square(x): return x * x", owed=2, alone=True),
     Attack("a cut-off notebook", beside=_cut),
     Attack(
         "a script in an output",
         "from IPython.display import HTML, display\ndisplay(HTML('<script>alert(1)</script>'))" + WRONG,
-        feedback=True,
     ),
 )
