@@ -41,7 +41,7 @@ from stock_attacks import ATTACKS, SECRET, Attack
 from dlcourse.grading import sandbox
 
 GIB = 2**30
-SECONDS, MEMORY, PROCESSES, DISK = 900, 4 * GIB, 800, 2 * GIB  # of one guard
+SECONDS, MEMORY, PROCESSES, DISK = 1800, 4 * GIB, 800, 2 * GIB  # of one guard
 OTHERS = ("a_honest", "z_honest")
 LOG = Path(sandbox.FOLDER, "log")
 HERE = Path(__file__).resolve().parent

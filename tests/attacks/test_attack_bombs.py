@@ -57,7 +57,7 @@ BOMBS: dict[str, tuple[str, float, set[str]]] = {
     "output": (
         INSIDE + "    for _ in range(400): print('x' * 2**20)\n    return 0.0",
         2,
-        {"wrong", "kernel_died", "memory"},
+        {"wrong", "kernel_died", "memory", "timeout"},
     ),
     "displays": (
         INSIDE + "    from IPython.display import display\n    for n in range(50_000): display(n)\n    return 0.0",
