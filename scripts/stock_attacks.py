@@ -145,8 +145,8 @@ ATTACKS = (
     ),
     Attack(
         "a process that stays",
-        READ + "for _ in range(2): subprocess.Popen(['sleep', '56565'], start_new_session=True)" + WRONG,
-        marker="56565",
+        READ + "for _ in range(2): subprocess.Popen(['sleep', '67676'], start_new_session=True)" + WRONG,
+        marker="67676",
     ),
     Attack(
         "start-up code left for the next",
