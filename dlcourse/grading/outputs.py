@@ -54,7 +54,7 @@ class Outputs(NotebookClient):
             if isinstance(data, dict) and MIME in data:
                 self._collect(data[MIME])
                 return
-            size = _size(content)
+            size = _size(content) * self._places(message["msg_type"], content)
             self.count += 1
             self.size += size
             if self.count > MAX_MESSAGES or self.size > MAX_OUTPUT or self.kept + size > MAX_KEPT:
@@ -64,6 +64,12 @@ class Outputs(NotebookClient):
                 return
             self.kept += size
         self.process_message(message, self.nb.cells[-1], len(self.nb.cells) - 1)
+
+    def _places(self, kind: str, content: dict[str, Any]) -> int:
+        """In how many outputs this will stand: an update goes to every display of its name."""
+        name = (content.get("transient") or {}).get("display_id", "")
+        named = sum(len(outputs) for outputs in self._display_id_map.get(name, {}).values())
+        return named + (kind != "update_display_data")
 
     def _shorten(self, content: dict[str, Any]) -> None:
         """Keep of an error what it says: that a cell failed must not be lost in what it printed before."""

@@ -27,6 +27,7 @@ INSTALL = (
 OLDEST = (0, 8)  # the first with --disable-userns
 FOLDER = "/scratch"  # where a submission works
 NOBODY = 65534  # who a submission is where the grader is root
+MAX_SOCKETS = 256  # each can hold some 400 kB in the system's memory, which counts as no process's
 _OWNED = ("ipc", "uts", "net", "cgroup", "pid", "mnt")  # namespaces that belong to the sandbox's outer user namespace
 _NS_GET_PARENT = 0xB702  # ioctl on a user namespace
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/ld.so.cache", "/etc/fonts", "/etc/ssl", "/etc/passwd")
@@ -81,19 +82,22 @@ class Sandbox:
         self.user = NOBODY if _is_root() else None
         status, told = os.pipe()
         wait, ready = os.pipe()
+        calls, fill = os.pipe()
+        with os.fdopen(fill, "wb") as file:
+            file.write(seccomp.program())
         try:
             self._outer = subprocess.Popen(
-                _command(require(), limits, told, wait if self.user else None),
+                _command(require(), limits, told, calls, wait if self.user else None),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                pass_fds=[told, wait],
+                pass_fds=[told, wait, calls],
                 env={"PATH": os.defpath, "LANG": "C.UTF-8"},
                 start_new_session=True,
             )
         finally:
-            os.close(told)
-            os.close(wait)
+            for fd in (told, wait, calls):
+                os.close(fd)
         try:
             pid = self._begin(status, ready)
         except (OSError, ValueError) as error:
@@ -150,6 +154,9 @@ class Sandbox:
                 count += status.f_files - status.f_ffree
             if count > self.limits.inodes:
                 return Breach("memory", f"more than {self.limits.inodes} files")
+            sockets = (self.root.parent / "net" / "sockstat").read_text("ascii").split()[2]  # "sockets: used N"
+            if int(sockets) > MAX_SOCKETS:
+                return Breach("memory", f"more than {MAX_SOCKETS} sockets")
             processes = [path for path in (self.root / "proc").iterdir() if path.name.isdigit()]
         except OSError:  # it is gone
             return None
@@ -184,7 +191,7 @@ def _is_root() -> bool:
     return all(any(NOBODY in ids for ids in kind) for kind in known)
 
 
-def _command(bwrap: str, limits: Limits, status: int, wait: int | None) -> list[str]:
+def _command(bwrap: str, limits: Limits, status: int, calls: int, wait: int | None) -> list[str]:
     """bubblewrap with all namespaces new, the system read-only, and three folders of limited size to write to.
 
     Visible are the system's libraries and this Python with its packages, ``dlcourse`` among them. Home, the course
@@ -192,10 +199,12 @@ def _command(bwrap: str, limits: Limits, status: int, wait: int | None) -> list[
 
     Args:
         status: where it says which process it has made.
+        calls: where it reads the filter of system calls. Its own processes have that, too: a kernel of the same user
+            could write into their memory.
         wait: where it waits until this process has set the users of its namespace; None if it is to set them itself.
     """
     command = [bwrap, "--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
-    command += ["--cap-drop", "ALL", "--hostname", "grader", "--info-fd", str(status)]
+    command += ["--cap-drop", "ALL", "--hostname", "grader", "--info-fd", str(status), "--seccomp", str(calls)]
     command += ["--disable-userns"] if wait is None else ["--userns-block-fd", str(wait)]
     command += ["--perms", "0755", "--dir", "/etc"]  # bubblewrap would make a folder for its owner alone
     for path in SYSTEM:
@@ -204,10 +213,7 @@ def _command(bwrap: str, limits: Limits, status: int, wait: int | None) -> list[
     command += ["--dev-bind", "/dev/full", "/dev/zero"]  # reads the same; memory mapped from it would be uncounted
     for path, size in ((FOLDER, limits.disk), ("/tmp", limits.disk // 4), ("/dev/shm", limits.disk // 4)):
         command += ["--perms", "1777", "--size", str(size), "--tmpfs", path]
-    package = Path(dlcourse.__file__).resolve().parent
-    for visible in _outermost(
-        [sys.prefix, sys.base_prefix, *site.getsitepackages(), os.path.realpath(sys.executable), package]
-    ):
+    for visible in python_folders():
         if wait is not None and visible.stat().st_mode & 0o005 != 0o005:
             raise CourseError(
                 f"Where the grader is root, submissions run as nobody, who cannot read {visible}. "
@@ -217,6 +223,12 @@ def _command(bwrap: str, limits: Limits, status: int, wait: int | None) -> list[
             command += ["--perms", "0755", "--dir", str(folder)]
         command += ["--ro-bind", str(visible), str(visible)]
     return [*command, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", FOLDER, "--", "cat"]
+
+
+def python_folders() -> list[Path]:
+    """This Python and its packages, ``dlcourse`` among them, as far as they do not lie under /usr."""
+    package = Path(dlcourse.__file__).resolve().parent
+    return _outermost([sys.prefix, sys.base_prefix, *site.getsitepackages(), os.path.realpath(sys.executable), package])
 
 
 def _outermost(paths: list[str | Path]) -> list[Path]:

@@ -75,19 +75,24 @@ def confine() -> None:
     Raises:
         OSError: the kernel does not take the filter.
     """
-    program = b"".join(_program(platform.machine()))
-    buffer = ctypes.create_string_buffer(program, len(program))
+    content = program()
+    buffer = ctypes.create_string_buffer(content, len(content))
 
     class Program(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
-    filtered = Program(len(program) // 8, ctypes.addressof(buffer))
+    filtered = Program(len(content) // 8, ctypes.addressof(buffer))
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(filtered), 0, 0) != 0:
         raise OSError(ctypes.get_errno(), f"seccomp: {os.strerror(ctypes.get_errno())}")
 
 
-def _program(machine: str) -> list[bytes]:
+def program() -> bytes:
+    """The filter for this machine: an array of ``struct sock_filter``, as bubblewrap reads it, too."""
+    return b"".join(_steps(platform.machine()))
+
+
+def _steps(machine: str) -> list[bytes]:
     column, architecture = _MACHINES[machine]
     refuse, unknown = _ERRNO | errno.EPERM, _ERRNO | errno.ENOSYS
     steps = [

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import json
 import os
+import resource
 import secrets
 import shutil
 import socket
@@ -20,10 +21,11 @@ from typing import IO, Any
 from dlcourse.errors import CourseError
 from dlcourse.grading import kernel, sandbox
 from dlcourse.grading.forkserver import LISTENERS
-from dlcourse.grading.limits import Breach, Limits
+from dlcourse.grading.limits import MIB, Breach, Limits
 from dlcourse.grading.sandbox import Sandbox
 
 END_SECONDS = 10.0
+MAX_GROWTH = 1024 * MIB  # of the grader itself, by what one kernel sends
 
 
 class ForkServer:
@@ -187,12 +189,18 @@ def _connect(threads: int) -> socket.socket:
     return connection
 
 
+def _resident() -> int:
+    """Bytes of memory that this process has."""
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * resource.getpagesize()
+
+
 class _Host:
     """A forked kernel and, unless it is unprotected, the sandbox around it."""
 
     def __init__(self, connection: socket.socket, walls: Sandbox | None) -> None:
         self._connection, self._walls = connection, walls
         self._told: dict[str, Any] = {}
+        self._before = _resident()
         connection.setblocking(False)
 
     def breach(self) -> Breach | None:
@@ -204,6 +212,8 @@ class _Host:
             pass
         if "ended" in self._told:
             return Breach("kernel_died", "the kernel died in this cell")
+        if _resident() > self._before + MAX_GROWTH:  # zmq gathers the parts of a message, which has no end
+            return Breach("kernel_died", "ended after more output than can be held")
         return self._walls.breach(self._told.get("inherited", 0)) if self._walls else None
 
     def failure(self) -> str:

@@ -57,12 +57,28 @@ BOMBS: dict[str, tuple[str, float, set[str]]] = {
     "output": (
         INSIDE + "    for _ in range(400): print('x' * 2**20)\n    return 0.0",
         2,
-        {"wrong", "kernel_died", "memory"},
+        {"wrong", "kernel_died", "memory", "timeout"},
     ),
     "displays": (
         INSIDE + "    from IPython.display import display\n    for n in range(50_000): display(n)\n    return 0.0",
         2,
         {"wrong", "kernel_died", "timeout"},
+    ),
+    "message_without_end": (
+        INSIDE + "    import os, socket\n    for number in map(int, os.listdir('/proc/self/fd')):\n"
+        "        try:\n            made = socket.socket(fileno=os.dup(number))\n            made.setblocking(True)\n"
+        "            if made.getsockname().endswith('kernel-2'):\n"
+        "                made.sendall(b'\\1\\0' * 2**21 + b'\\0\\0')\n"
+        "        except Exception: pass\n    return 0.0",
+        0,
+        {"kernel_died"},
+    ),
+    "sockets": (
+        INSIDE + "    import socket, time\n    kept = [socket.socketpair() for _ in range(300)]\n"
+        "    for pair in kept: pair[0].setblocking(False)\n"
+        "    for pair in kept: pair[0].send(bytes(2**17))\n    time.sleep(30)",
+        0,
+        {"memory"},
     ),
     "swallows_interrupts": (
         INSIDE + "    while True:\n        try:\n            while True: pass\n        except BaseException: pass",
@@ -85,6 +101,11 @@ BOMBS: dict[str, tuple[str, float, set[str]]] = {
     ),
     "closes_its_files": (INSIDE + "    import os\n    os.closerange(0, 1024)", 0, {"kernel_died", "timeout"}),
 }
+ONE_NAME = """
+from IPython.display import publish_display_data
+for _ in range(1900): publish_display_data({"text/plain": "x"}, transient={"display_id": "one"})
+publish_display_data({"text/plain": "x" * 2**20}, transient={"display_id": "one"}, update=True)
+"""
 SURVIVE = """
 import os, subprocess, threading, time
 subprocess.Popen(["sleep", "56565"], start_new_session=True)
@@ -116,6 +137,7 @@ def graded(classroom):
         room.hand_in(name, q1_mean=text)
     room.hand_in("survivors", SURVIVE)
     room.hand_in("many_outputs", *["for _ in range(7): print('x' * 2**20)"] * 30)
+    room.hand_in("one_name", ONE_NAME)
     room.grade(memory_mib=512, disk_mib=64, processes=64, cell_seconds=6, notebook_seconds=60)
     return room
 
@@ -134,10 +156,11 @@ def test_nothing_survives(graded) -> None:
     assert alive("56565") == 0
 
 
-def test_outputs_are_bounded_over_a_notebook(graded) -> None:
-    """Many cells that each print what one cell may: what is kept of the notebook has a limit of its own."""
-    assert graded.verdict("many_outputs") == (5, None)
-    path = graded.course.path("autograded", "tiny", "many_outputs") / "sums.ipynb"
+@pytest.mark.parametrize("name", ["many_outputs", "one_name"])
+def test_outputs_are_bounded_over_a_notebook(name: str, graded) -> None:
+    """Cells that each print what one cell may, or two thousand displays changed at once: what is kept has a limit."""
+    assert graded.verdict(name) == (5, None)
+    path = graded.course.path("autograded", "tiny", name) / "sums.ipynb"
     assert path.stat().st_size < 40 * 2**20
 
 

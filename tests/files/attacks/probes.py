@@ -194,6 +194,14 @@ got["status"] = {
     for k, v in status().items()
     if k in ("CapPrm", "CapEff", "CapInh", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
 }
+got["filters"] = sorted(
+    {
+        line.split()[1]
+        for path in pathlib.Path("/proc").glob("[0-9]*/status")
+        for line in path.read_text().splitlines()
+        if line.startswith("Seccomp:")
+    }
+)
 got["id"] = [os.getuid(), os.geteuid()]
 try:
     datagram()
