@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(VENV)-uv/bin:$(PATH)
 
-.PHONY: setup demo test build sample audit wheel lint lock clean
+.PHONY: setup demo test build sample audit models wheel lint lock clean
 
 setup: $(VENV)/.done  ## .venv from the lock
 
@@ -26,6 +26,9 @@ sample: setup  ## submitted/, autograded/, feedback/ and gradebook.db of the sam
 
 audit: setup  ## the fairness report of every assignment
 	for a in source/*/; do $(BIN)/course audit $$(basename $$a) || exit 1; done
+
+models: setup  ## the small networks that ps7_explainability explains, trained and measured anew (minutes)
+	$(BIN)/python scripts/train_models.py
 
 wheel: setup  ## dist/: the package for learners, without solutions
 	uv build --quiet --wheel

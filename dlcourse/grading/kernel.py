@@ -24,6 +24,7 @@ ARITHMETIC = {
     "OPENBLAS_CORETYPE": "Haswell",
     "ATEN_CPU_CAPABILITY": "avx2",
     "MKL_CBWR": "AVX2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",  # float32 convolutions
 }
 # Modules of a submission load from its own folder, but only after the installed packages.
 START = "import sys; sys.path = [p for p in sys.path if p] + ['']"
