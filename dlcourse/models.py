@@ -23,18 +23,8 @@ from torchvision.models.vgg import make_layers
 from dlcourse import scenes
 from dlcourse.errors import CourseError
 
-_VGG: list[str | int] = [
-    "M",
-    16,
-    "M",
-    32,
-    "M",
-    64,
-    "M",
-    64,
-    64,
-    "M",
-]  # M: max pooling, a number: channels of a convolution
+# M: max pooling; a number: the channels of a convolution
+_VGG: list[str | int] = ["M", 16, "M", 32, "M", 64, "M", 64, 64, "M"]
 WEIGHTS = Path(__file__).with_name("weights")
 
 
@@ -85,10 +75,10 @@ def randomised(network: nn.Module, seed: int = 0) -> nn.Module:
 
 
 def small_vgg(num_classes: int = len(scenes.CLASSES), batch_norm: bool = False) -> VGG:
-    """A VGG of four convolutions, five poolings and a short classifier, untrained.
+    """A VGG of five convolutions, five poolings and a short classifier, untrained.
 
-    The last convolution is ``features[10]``, its ReLU ``features[11]``: (64, 14, 14) for an input of (3, 224, 224). Two
-    poolings work on the picture itself, so that two cores train the network in minutes. ``batch_norm`` is for
+    The last convolution is ``features[12]``, its ReLU ``features[13]``: (64, 14, 14) for an input of (3, 224, 224). The
+    first pooling works on the picture itself, so that one core trains the network in minutes. ``batch_norm`` is for
     training; ``fold`` makes the plain network out of it.
     """
     with torch.device("meta"):  # the 120 million parameters of the classifier are never made
@@ -102,17 +92,20 @@ def small_vgg(num_classes: int = len(scenes.CLASSES), batch_norm: bool = False) 
 def small_resnet(num_classes: int = len(scenes.CLASSES)) -> ResNet:
     """A ResNet of four basic blocks and a quarter of the width, untrained.
 
-    ``layer4[-1]`` gives (128, 7, 7) for an input of (3, 224, 224); global average pooling and one linear layer follow.
-    The first convolution has stride 4 and the first pooling stride 1, where a full ResNet has 2 and 2.
+    ``layer4[-1]`` gives (96, 14, 14) for an input of (3, 224, 224); global average pooling and one linear layer follow.
+    Three things differ from a full ResNet, so that a place of the map lies over what it has seen: strided convolutions
+    with odd kernels look at the upper left of their window and together shift a full ResNet's maps by half a place.
+    Here the first convolution has an even kernel, stages 2 and 3 begin with average pooling, stage 4 keeps the size.
     """
     with torch.device("meta"):
         network = ResNet(BasicBlock, [1, 1, 1, 1])
     network.inplanes = 16
-    network.conv1, network.bn1 = nn.Conv2d(3, 16, 7, 4, 3, bias=False), nn.BatchNorm2d(16)
+    network.conv1, network.bn1 = nn.Conv2d(3, 16, 8, stride=4, padding=2, bias=False), nn.BatchNorm2d(16)
     network.maxpool = nn.MaxPool2d(3, 1, 1)
-    for number, planes in enumerate((16, 32, 64, 128), 1):
-        setattr(network, f"layer{number}", network._make_layer(BasicBlock, planes, 1, stride=1 if number == 1 else 2))
-    network.fc = nn.Linear(128, num_classes)
+    for number, planes in enumerate((16, 32, 64, 96), 1):
+        blocks = list(network._make_layer(BasicBlock, planes, 1))
+        setattr(network, f"layer{number}", nn.Sequential(*[nn.AvgPool2d(2)] * (number in (2, 3)), *blocks))
+    network.fc = nn.Linear(96, num_classes)
     return _initialised(network)
 
 
