@@ -37,7 +37,7 @@ def visualize_cam(mask: Any, img: Any, colours: str = "jet") -> tuple[np.ndarray
 
 
 def vis_img_label(
-    image_list: Sequence[Any], label_list: Sequence[str] | None = None, columns: int = 4, width: float = 2.6
+    image_list: Sequence[Any], label_list: Sequence[str] | None = None, columns: int = 4, width: float = 2.2
 ) -> Figure:
     """Show pictures in a grid, each under its label.
 

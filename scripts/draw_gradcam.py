@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
+
 import matplotlib
 
 matplotlib.use("agg")
 
 import matplotlib.pyplot as plt
+from PIL import Image
 from train_models import NOTEBOOK, ROOT, solution
 
 from dlcourse import models
 from dlcourse.overlays import visualize_cam
 from dlcourse.scenes import CLASSES, scenes
 
-PICTURES = ((0, 1, 1), (4, 7, 2), (2, 3, 2), (6, 0, 3))  # P, Q, seed: two scenes with twins, two with strangers
+PICTURES = ((0, 1, 13), (2, 3, 10), (6, 7, 3), (4, 7, 5))  # P, Q, seed: three scenes with twins, one with strangers
 
 
 def main() -> None:
@@ -35,7 +38,9 @@ def main() -> None:
         column[3].set_title(f"rather than {CLASSES[Q]}?", fontsize=9)
     for ax in axes.flat:
         ax.axis("off")
-    figure.savefig(ROOT / "docs" / "img" / "gradcam.png", dpi=90)
+    with io.BytesIO() as drawn:
+        figure.savefig(drawn, dpi=90)
+        Image.open(drawn).convert("RGB").quantize(256).save(ROOT / "docs" / "img" / "gradcam.png", optimize=True)
 
 
 if __name__ == "__main__":

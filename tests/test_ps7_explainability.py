@@ -250,8 +250,8 @@ def test_shipped_networks_are_localised(name: str) -> None:
     again = train_models.measure(models.load(name), train_models.held_out_scenes(150), G)
     for measured in (held_out, again):
         for opponent in ("random", "centre", "randomised"):
-            assert measured["pointing_gradcam"] > measured[f"pointing_{opponent}"] + 0.5
-            assert measured["energy_gradcam"] > 2 * measured[f"energy_{opponent}"]
+            assert measured["pointing_gradcam"] > measured[f"pointing_{opponent}"] + 0.4
+            assert measured["energy_gradcam"] > 1.5 * measured[f"energy_{opponent}"]
     for figure in again:  # 4 standard errors of a share at 150 scenes
         p = held_out[figure]
         assert again[figure] == pytest.approx(p, abs=4 * (p * (1 - p) / 150) ** 0.5 + 0.01), figure
