@@ -6,7 +6,7 @@ c.CourseDirectory.course_id = "dlcourse"
 # References stay in source/: nbgrader would copy them into releases and beside submissions.
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "__pycache__", "*.pyc", "feedback", "reference", ".*"]
 
-# Stubs name their question, instructor-only cells are dropped; the rest is nbgrader's own order.
+# Stubs name their question, instructor-only cells are dropped, hand-in rules (c.HandIn) go along.
 c.GenerateAssignment.preprocessors = [
     "dlcourse.build.release.DropInstructorCells",
     "nbgrader.preprocessors.LockCells",
@@ -18,15 +18,15 @@ c.GenerateAssignment.preprocessors = [
     "nbgrader.preprocessors.ClearHiddenTests",
     "nbgrader.preprocessors.ComputeChecksums",
     "nbgrader.preprocessors.CheckCellMetadata",
+    "dlcourse.handin.release.HandInSheet",
 ]
 
 # intake: reads hostile files, repairs against the release
 c.Autograde.exporter_class = "dlcourse.grading.exporter.SubmissionExporter"
 c.Autograde.sanitize_preprocessors = ["dlcourse.grading.intake.Intake", "nbgrader.preprocessors.CheckCellMetadata"]
-# run → judge → record: points come from the judge, not from what a cell printed
+# run and judge, then record: points come from the judge, not from what a cell printed
 c.Autograde.autograde_preprocessors = [
     "dlcourse.grading.steps.Run",
-    "dlcourse.grading.steps.Judge",
     "dlcourse.grading.steps.Record",
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",

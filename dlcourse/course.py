@@ -7,24 +7,41 @@ import glob
 import logging
 import os
 import re
+import sqlite3
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from nbgrader.api import Gradebook
+from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.coursedir import CourseDirectory
-from sqlalchemy.exc import SAWarning
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DatabaseError, SAWarning
 from traitlets.config import Config, LoggingConfigurable, PyFileConfigLoader
 
 from dlcourse.errors import CourseError
+
+BUSY_SECONDS = 30  # that a command waits for another one to let go of the gradebook
+
+
+@event.listens_for(Engine, "connect")
+def _patient(connection: Any, record: Any) -> None:
+    """SQLite: readers and a writer side by side, and patience with another writer."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute(f"PRAGMA busy_timeout = {1000 * BUSY_SECONDS}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+
 
 # nbgrader adds a submission's rows one by one and SQLAlchemy warns of it at each; nothing a user could act on.
 warnings.filterwarnings("ignore", category=SAWarning, message="Object of type .* not in session")
 
 CONFIG_NAME = "nbgrader_config.py"
+MENDED = "When that is mended, run the command again: what was finished is kept"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@+-]*\Z")
 
 T = TypeVar("T", bound=LoggingConfigurable)
@@ -96,6 +113,35 @@ class Course:
         converter = kind(coursedir=directory, config=self.config, **options)
         converter.log = self.log
         return converter
+
+    def convert(
+        self,
+        kind: type[BaseConverter],
+        assignment: str,
+        student: str,
+        ignore: Sequence[str] = (),
+        **attributes: Any,
+    ) -> None:
+        """Run one of nbgrader's converters for one student, over what an earlier run left.
+
+        Args:
+            ignore: names, or patterns of names, that it must not copy.
+            attributes: of the converter.
+
+        Raises:
+            CourseError: it failed, for a reason outside the submission such as a full disk.
+        """
+        with self.errors() as errors:
+            try:
+                converter = self.converter(kind, assignment, student, force=True)
+                converter.coursedir.ignore = [*converter.coursedir.ignore, *ignore]
+                for name, value in attributes.items():
+                    setattr(converter, name, value)
+                converter.start()
+            except (NbGraderException, OSError, DatabaseError) as error:
+                reason = next((e for e in errors if "Error" in e), errors[0] if errors else str(error))
+                reason = reason.removeprefix("dlcourse.errors.CourseError: ")
+                raise CourseError(f"{reason}. {MENDED}" if "[Errno" in reason else reason) from error
 
     @contextmanager
     def errors(self) -> Iterator[list[str]]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nbformat
 from nbformat import NotebookNode
 from nbgrader import utils
 
 from dlcourse.errors import CourseError
 from dlcourse.feedback.cells import show_cells
 from dlcourse.grading.key import is_test, statements_of
-from dlcourse.grading.reading import Unreadable, read_cells
-from dlcourse.grading.run import execute
+from dlcourse.grading.run import rehearse
+from dlcourse.handin.cells import read_notebook
 
 CELL_SECONDS, NOTEBOOK_SECONDS = 300.0, 1200.0  # patient: a learner's machine may be slow
 
@@ -36,6 +36,8 @@ class Validation:
 
     answers: list[Answered]
     changed: list[str]
+    stored: NotebookNode  # as the file has it
+    ran: NotebookNode  # the same notebook with the outputs of this run
 
     @property
     def in_order(self) -> bool:
@@ -50,13 +52,8 @@ def validate(path: Path) -> Validation:
     Raises:
         CourseError: the file is no notebook, or none of this course.
     """
-    try:
-        read_cells(path)  # says in plain words what is wrong with a file
-        notebook = nbformat.read(path, as_version=4)
-    except Unreadable as error:
-        raise CourseError(f"{path}: {error}") from error
-    except Exception as error:
-        raise CourseError(f"{path} is not a valid notebook: {str(error).splitlines()[0][:200]}") from error
+    notebook = read_notebook(path)
+    stored = copy.deepcopy(notebook)
     graded = [cell for cell in notebook.cells if utils.is_grade(cell)]
     if not graded:
         raise CourseError(f"{path} has no graded cells: it is no assignment of this course, or its metadata was lost")
@@ -68,15 +65,7 @@ def validate(path: Path) -> Validation:
     if doubled:
         raise CourseError(f"{path}: these graded cells exist twice, delete the copies: {', '.join(sorted(doubled))}")
     changed = [_name(cell) for cell in notebook.cells if utils.is_locked(cell) and _edited(cell)]
-    ran = execute(
-        notebook,
-        statements_of(notebook),
-        mode="",
-        sandboxed=False,
-        files=path.resolve().parent,
-        cell_seconds=CELL_SECONDS,
-        notebook_seconds=NOTEBOOK_SECONDS,
-    ).cells
+    ran = rehearse(notebook, statements_of(notebook), path.resolve().parent, CELL_SECONDS, NOTEBOOK_SECONDS).cells
     questions = {shown.grade_id: shown.question for shown in show_cells(notebook) if shown.graded}
     answers = []
     for cell in graded:
@@ -88,7 +77,7 @@ def validate(path: Path) -> Validation:
         else:
             answer.open = not _edited(cell)
         answers.append(answer)
-    return Validation(answers, changed)
+    return Validation(answers, changed, stored, notebook)
 
 
 def _name(cell: NotebookNode) -> str:

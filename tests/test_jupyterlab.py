@@ -176,6 +176,11 @@ def test_a_learner_reads_the_diagnosis_and_mends_the_answer(lab: str, page: Page
     answer, check = learner.number["q1_softmax"], learner.number["q1_softmax_test"]
 
     learner.open_notebook(lab)
+    heading = learner.cell(answer - 1)
+    heading.evaluate("cell => cell.scrollIntoView({block: 'start'})")
+    expect(heading.locator("strong")).to_have_text("Solution to Problem 1 Part (a)")
+    expect(heading.locator("strong")).to_have_css("color", "rgb(255, 0, 0)")
+    learner.picture("heading.png")
     learner.select(learner.number["setup"])
     learner.run(learner.number["setup"], answer - 1)
     expect(learner.cell(learner.number["setup"]).locator(".jp-InputPrompt")).to_have_text("[1]:")

@@ -47,6 +47,28 @@ def test_environment_equals_lock() -> None:
     assert f"nbgrader={versions['nbgrader']}" in entries
 
 
+def test_environment_is_what_binder_takes() -> None:
+    """repo2docker finds a valid environment.yml: one Python, every dependency once, pip's part last and from here."""
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    content = yaml.safe_load((ROOT / "environment.yml").read_text("utf-8"))
+    assert set(content) == {"name", "channels", "dependencies"}
+    *conda, pip = content["dependencies"]
+    assert set(pip) == {"pip"}
+    assert pip["pip"][-1] == "--editable ."
+    assert all(re.fullmatch(r"[a-z0-9_.-]+(=[0-9][A-Za-z0-9.]*)?", entry) for entry in conda), conda
+    pins = dict(
+        entry.split("=", 1) for entry in [*conda, *(one.replace("==", "=") for one in pip["pip"])] if "=" in entry
+    )
+    assert project["requires-python"] == ">=3.11" and pins.pop("python") == "3.11"
+    theirs = {ours: theirs for theirs, ours in make_environment.CONDA_NAMES.items()}
+    found = {theirs.get(name, name): version for name, version in pins.items()}
+    wanted = [Requirement(text) for text in project["dependencies"]]
+    assert set(found) == {requirement.name for requirement in wanted}
+    assert all(requirement.specifier.contains(found[requirement.name]) for requirement in wanted)
+
+
 def test_lock_has_hashes_and_no_addresses() -> None:
     """The lock pins with hashes, the agreed versions, and names no host."""
     text = (ROOT / "requirements.lock").read_text("utf-8")

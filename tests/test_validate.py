@@ -20,12 +20,13 @@ def check(path: Path) -> Result:
     return ended
 
 
-def test_full_marks(hand_in: HandIn) -> None:
-    """Every visible check passes: ticks, exit code 0."""
-    ended = check(hand_in("full"))
+def test_full_marks(hand_in: HandIn, finish: Callable[[Path], Path]) -> None:
+    """Every visible check passes and no rule is broken: ticks, exit code 0."""
+    ended = check(finish(hand_in("full")))
     assert ended.exit_code == 0, ended.output
     assert "✓ Question 1: The mean (q1_mean_test)" in ended.stdout
     assert "answered; graded by hand" in ended.stdout
+    assert "no rule is broken" in ended.stdout
 
 
 def test_wrong(hand_in: HandIn) -> None:

@@ -16,6 +16,7 @@ from dlcourse.course import Course
 from dlcourse.errors import CourseError
 from dlcourse.grading.key import AnswerKey
 from dlcourse.grading.run import Transcript
+from dlcourse.handin.settings import HandIn
 
 
 def build(course: Course, assignment: str, say: Callable[[str], None] = lambda text: None) -> dict[str, Transcript]:
@@ -28,6 +29,7 @@ def build(course: Course, assignment: str, say: Callable[[str], None] = lambda t
         CourseError: what stands in the way, by notebook and cell.
     """
     folder = course.path("source", assignment)
+    HandIn.read(course.config, assignment)
     texts: dict[Path, str] = {}
     transcripts: dict[str, Transcript] = {}
     problems: list[str] = []

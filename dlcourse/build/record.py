@@ -14,6 +14,7 @@ from dlcourse.errors import CourseError
 from dlcourse.grading.judge import judge_cell
 from dlcourse.grading.key import is_test, read_reference, source_digest, statements_of
 from dlcourse.grading.run import Transcript, execute
+from dlcourse.grading.scratch import pack
 from dlcourse.payload import PayloadError, decode
 
 NOTEBOOK_SECONDS = 60.0  # default budget of a solution; a notebook may state its own in metadata.dlcourse.seconds
@@ -31,7 +32,8 @@ def record(source: NotebookNode, files: Path) -> tuple[dict[str, Any], Transcrip
             references, or takes longer than its budget. The message names every cell concerned.
     """
     statements = statements_of(source)
-    transcript = execute(copy.deepcopy(source), statements, mode="record", sandboxed=False, files=files, **_LIMITS)
+    data = pack(files)
+    transcript = execute(copy.deepcopy(source), statements, mode="record", sandboxed=False, files=data, **_LIMITS)
     problems: list[str] = []
     cells: dict[str, dict[str, Any]] = {}
     for cell in source.cells:
@@ -55,7 +57,7 @@ def record(source: NotebookNode, files: Path) -> tuple[dict[str, Any], Transcrip
                 problems.append(f"{grade_id}: no check has a weight, so no point could be earned")
     if problems:
         raise CourseError("\n".join(problems))
-    again = execute(copy.deepcopy(source), statements, sandboxed=False, files=files, **_LIMITS)
+    again = execute(copy.deepcopy(source), statements, sandboxed=False, files=data, **_LIMITS)
     problems = [*_not_full(source, cells, again), *_too_slow(source, again)]
     if problems:
         raise CourseError("\n".join(problems))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -21,6 +23,15 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except CourseError as error:
             errors.print(str(error), style="red", markup=False, highlight=False)
+            ctx.exit(1)
+        except ImportError as error:
+            if "+learner" not in version("dlcourse") or not (error.name or "").startswith("dlcourse"):
+                raise
+            errors.print(
+                "This is the learners' part of dlcourse: it checks and prints notebooks. Grading and exporting need "
+                "the whole package, from a checkout of the course's repository.",
+                style="red",
+            )
             ctx.exit(1)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
@@ -53,4 +64,14 @@ def open_course(directory: Path):  # type: ignore[no-untyped-def]  # imports are
     return Course(directory)
 
 
-from dlcourse.cli import authors, instructors, learners  # noqa: E402, F401  # they add their commands to main
+def write_json(path: Path, report: dict[str, object]) -> None:
+    """Write a report at once, so that a full disk leaves the old one."""
+    temporary = path.with_name(path.name + ".part")
+    try:
+        temporary.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise CourseError(f"The report {path} cannot be written: {error.strerror}.") from error
+
+
+from dlcourse.cli import authors, instructors, learners, lms  # noqa: E402, F401  # they add their commands to main

@@ -21,7 +21,9 @@ def new(target: Path) -> None:
 
     course = make(target)
     console.print(
-        f"{target} is ready with {', '.join(course.assignments())}. Next: cd {target} && course build", highlight=False
+        f"{target} is ready with {', '.join(course.assignments())}. Next: cd {target} && course build",
+        highlight=False,
+        soft_wrap=True,
     )
 
 

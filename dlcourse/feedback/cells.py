@@ -15,13 +15,13 @@ from pygments.lexers import PythonLexer
 
 from dlcourse.feedback.pictures import picture_address
 from dlcourse.grading.key import BEGIN_HIDDEN, END_HIDDEN, is_test
+from dlcourse.grading.reading import HEADING
 from dlcourse.terminal import capped
 
 MAX_LINES = 60  # of one output; head and tail are kept
 MAX_COLUMNS = 400  # of one line
 MAX_OUTPUTS = 30  # of one cell
 MAX_SOURCE = 20_000  # characters of one cell's text
-_HEADING = re.compile(r"^##? (.*?)(?: \[[^\]]*\])?$", re.MULTILINE)
 _NUMBERS = re.compile(r"(?<!\w)[-+]?(?:\d*\.\d+|\d+\.?)(?:e[-+]?\d+)?(?!\w)", re.IGNORECASE)
 
 
@@ -57,7 +57,7 @@ def show_cells(nb: NotebookNode) -> list[Shown]:
     """The cells of a page in order; each graded one belongs to the heading above it."""
     shown, heading = [], ""
     for cell in nb.cells:
-        if cell.cell_type == "markdown" and (found := _HEADING.findall(cell.source)):
+        if cell.cell_type == "markdown" and (found := HEADING.findall(cell.source)):
             heading = found[-1]
         shown.append(_show(cell, heading))
     return shown

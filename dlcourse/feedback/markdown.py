@@ -15,6 +15,7 @@ from mdit_py_plugins.amsmath import amsmath_plugin
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from dlcourse.feedback.pictures import picture_address
+from dlcourse.red import red_plugin
 
 MAX_FORMULA = 5000  # characters
 _MACROS = re.compile(r"\\(?:(?:re)?newcommand|providecommand|g?def)\b")  # a few of them can expand without end
@@ -33,6 +34,7 @@ def _parser() -> MarkdownIt:
     parser.validateLink = lambda url: bool(_LINK.match(url.strip()))  # type: ignore[method-assign]
     parser.use(dollarmath_plugin, allow_space=False, double_inline=True, renderer=_dollar)
     parser.use(amsmath_plugin, renderer=lambda formula: _formula(formula, display=True))
+    parser.use(red_plugin)
     parser.add_render_rule("image", _image)
     return parser
 

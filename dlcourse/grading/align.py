@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import nbformat
@@ -13,6 +12,7 @@ from rapidfuzz import fuzz
 from dlcourse.grading.reading import DEFINED, Submitted
 
 SIMILAR = 75  # of 100: how alike two texts must be to count as one cell edited
+HEADING_ID = "_solution"  # how the id of a heading above an answer ends
 _MAKE = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cell}
 
 
@@ -108,14 +108,15 @@ def _find(
         return best if best and _likeness(best.source, cell.source) else None
     if function := _function(cell):
         return next((c for c in reversed(free) if c.defines(function)), None)
-    if position == 0:
-        return None
-    texts = {c.source.strip() for c in release.cells if "nbgrader" not in c.metadata}
-    before = release.cells[position - 1].source.strip()
-    for first, second in itertools.pairwise(cells):
-        answers = second in free and second.kind == cell.cell_type and second.source.strip() not in texts
-        if answers and _likeness(first.source.strip(), before):
-            return second
+    above = [c.source.strip() for c in release.cells[:position] if not c.get("id", "").endswith(HEADING_ID)]
+    given = [c for c in release.cells if "nbgrader" not in c.metadata]
+    texts, ids = {c.source.strip() for c in given}, {c.get("id") for c in given}
+    for place, found in enumerate(cells):
+        ours = found.source.strip() in texts or (found.cell_id is not None and found.cell_id in ids)
+        answers = found in free and found.kind == cell.cell_type and not ours
+        near = cells[max(0, place - 2) : place]  # the heading of the answer may stand between, or be gone
+        if above and answers and any(_likeness(first.source.strip(), above[-1]) for first in near):
+            return found
     return None
 
 

@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from dlcourse.grading.align import align
-from dlcourse.grading.reading import Unreadable, read_cells
+from dlcourse.grading.reading import Unreadable, parse, read_cells
 
 
 def blank(release: NotebookNode, cause: str, message: str) -> NotebookNode:
@@ -23,10 +23,13 @@ def blank(release: NotebookNode, cause: str, message: str) -> NotebookNode:
     return notebook
 
 
-def take_in(path: Path, release: NotebookNode) -> NotebookNode:
-    """Read and align a submission. Never raises for what a submission holds: what cannot be read becomes blank."""
+def take_in(submission: Path | bytes, release: NotebookNode) -> NotebookNode:
+    """Read and align a submission, a file or what it holds.
+
+    Never raises for what a submission holds: what cannot be read becomes blank.
+    """
     try:
-        cells, repairs = read_cells(path)
+        cells, repairs = parse(submission) if isinstance(submission, bytes) else read_cells(submission)
     except Unreadable as error:
         return blank(release, "unreadable", str(error))
     notebook, more = align(cells, release)

@@ -8,53 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
 
+from dlcourse.grading.evidence import MAX_EMISSIONS, Failure, Reference
 from dlcourse.payload import PayloadError, clean, decode
 from dlcourse.predicates import PREDICATES, PROPERTIES, Outcome
 
-MAX_EMISSIONS = 1000  # of one cell; more are ignored
 MAX_MESSAGE = 500  # characters of a message and of its detail
 # Why points were lost, gravest first. A submission shows the gravest of its questions.
 CAUSES = ("unreadable", "not_submitted", "memory", "timeout", "kernel_died", "error", "missing", "wrong")
-
-
-@dataclass(frozen=True)
-class Reference:
-    """One check as the solution emitted it.
-
-    Attributes:
-        kind: the predicate's name.
-        value: the decoded reference.
-        params: the predicate's parameters.
-        weight: share of the cell's points.
-        hint: one sentence for a learner who fails.
-        hidden: whether the check stands in the hidden part of its cell.
-    """
-
-    kind: str
-    value: Any
-    params: dict[str, Any] = field(default_factory=dict)
-    weight: float = 1.0
-    hint: str = ""
-    hidden: bool = True
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A statement of a test cell that did not end well.
-
-    Attributes:
-        source: the statement.
-        cause: one of ``CAUSES``.
-        why: what happened, in one line.
-    """
-
-    source: str
-    cause: str
-    why: str
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 
 from dlcourse.course import Course
 from dlcourse.errors import CourseError
-from dlcourse.grading.judge import Reference
+from dlcourse.grading.evidence import Reference
 from dlcourse.payload import PayloadError, decode
 from dlcourse.predicates import PREDICATES
 

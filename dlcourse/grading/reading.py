@@ -17,6 +17,7 @@ MAX_CELLS = 2000
 MAX_SOURCE = 2**20  # characters of one cell
 KINDS = ("code", "markdown", "raw")
 DEFINED = re.compile(r"^(?:async def|def|class) (\w+)", re.MULTILINE)
+HEADING = re.compile(r"^##? (.*?)(?: \[[^\]]*\])?$", re.MULTILINE)  # what a graded cell belongs to, without its points
 _PICTURES = ("image/png", "image/jpeg")
 
 
@@ -41,15 +42,24 @@ class Submitted:
 
 
 def read_cells(path: Path) -> tuple[list[Submitted], list[str]]:
-    """Read a submitted notebook within limits.
+    """Read and parse a submitted notebook within limits.
+
+    Raises:
+        Unreadable: no regular file, too large, not JSON, or not a notebook.
+    """
+    return parse(load(path))
+
+
+def parse(raw: bytes) -> tuple[list[Submitted], list[str]]:
+    """Parse a submitted notebook within limits.
 
     Returns:
         Its cells and the repairs that reading took.
 
     Raises:
-        Unreadable: no regular file, too large, not JSON, or not a notebook.
+        Unreadable: not JSON, or not a notebook.
     """
-    content = _load(path)
+    content = _json(raw)
     repairs: list[str] = []
     if content.get("nbformat") in (1, 2, 3):
         try:
@@ -80,7 +90,12 @@ def read_cells(path: Path) -> tuple[list[Submitted], list[str]]:
     return [cell for cell in parsed if cell], repairs
 
 
-def _load(path: Path) -> dict[str, Any]:
+def load(path: Path) -> bytes:
+    """The bytes of a submitted notebook.
+
+    Raises:
+        Unreadable: it is no regular file, too large, or cannot be opened.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
@@ -94,7 +109,10 @@ def _load(path: Path) -> dict[str, Any]:
     with os.fdopen(descriptor, "rb") as file:
         if status.st_size > MAX_NOTEBOOK:
             raise Unreadable(f"{status.st_size / 2**20:.0f} MiB; at most {MAX_NOTEBOOK // 2**20} MiB are read")
-        raw = file.read(MAX_NOTEBOOK + 1)
+        return file.read(MAX_NOTEBOOK + 1)
+
+
+def _json(raw: bytes) -> dict[str, Any]:
     try:
         content = json.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:

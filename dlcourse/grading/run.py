@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from jupyter_core.utils import ensure_async, run_sync
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from dlcourse.errors import CourseError
-from dlcourse.grading import kernel
-from dlcourse.grading.client import MAX_MESSAGES, MAX_OUTPUT, Client
-from dlcourse.grading.judge import Failure
+from dlcourse.grading import scratch
+from dlcourse.grading.evidence import Failure
+from dlcourse.grading.kernel import CellTimeout, Kernel, KernelGone, cold
 from dlcourse.grading.key import Statement, is_test
-from dlcourse.grading.scratch import scratch_folder, without_folders
+from dlcourse.grading.limits import DEFAULT, Breach, Limits
+from dlcourse.grading.outputs import Outputs
 
 PATIENCE = 5  # seconds that a kernel has to answer an interrupt, and the least limit of a cell
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -43,6 +40,7 @@ class Transcript:
     cells: dict[str, CellRun] = field(default_factory=dict)
     seconds: float = 0.0
     graded_seconds: float = 0.0
+    log: list[str] = field(default_factory=list)  # a line for each cell or statement that was run
 
 
 def execute(
@@ -51,84 +49,127 @@ def execute(
     *,
     mode: str = "emit",
     sandboxed: bool = True,
-    files: Path | None = None,
+    files: bytes = scratch.NO_FILES,
     cell_seconds: float = 20.0,
     notebook_seconds: float = 120.0,
+    limits: Limits = DEFAULT,
     threads: int = 1,
     figures: bool = True,
+    finished: Callable[[Kernel], None] = lambda kernel: None,
 ) -> Transcript:
-    """Run every code cell of ``notebook`` in a fresh kernel, in place.
-
-    Test cells are run statement by statement from ``statements``: neither their hidden parts nor later cells are ever
-    on a disk that the kernel can see.
+    """Run every code cell of ``notebook``, in place, in a kernel of its own that is forked from a warm process.
 
     Args:
         notebook: an aligned notebook; its code cells get outputs.
         statements: of each test cell, by grade_id.
         mode: ``emit`` to grade, ``record`` to record references from a solution.
         sandboxed: run the kernel inside bubblewrap.
-        files: a folder whose files the notebook may load; copied, without links and notebooks.
+        files: what the notebook may load, as ``scratch.pack`` makes it.
         cell_seconds: limit for one cell or one statement of a test cell.
         notebook_seconds: limit for the whole notebook.
+        limits: of memory, files and processes.
         threads: threads that numerical libraries may use.
         figures: show figures; without, plotting code runs and draws nothing.
+        finished: called when the last cell has run, while the kernel is still there.
+
+    Raises:
+        CourseError: no kernel starts: the machine's fault, not a submission's.
     """
-    transcript = Transcript()
-    begin = time.monotonic()
-    with scratch_folder(files) as scratch:
-        manager = kernel.manager(scratch, mode, sandboxed, threads)
-        page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell()])  # nbclient puts each cell here
-        client = Client(page, km=manager, allow_errors=True, record_timing=False, skip_cells_with_tag="")
-        client.owns_km = True
-        client.reset_execution_trackers()
-        with _started(client, scratch, kernel.environment(scratch, mode, threads, figures)):
-            runner = _Runner(client, scratch, begin + notebook_seconds, cell_seconds)
-            for cell in notebook.cells:
-                if cell.cell_type != "code":
-                    continue
-                start = time.monotonic()
-                if is_test(cell):
-                    run = runner.test_cell(cell, statements.get(cell.metadata.nbgrader.grade_id, []))
-                    transcript.cells[cell.metadata.nbgrader.grade_id] = run
-                    run.seconds = time.monotonic() - start
-                    transcript.graded_seconds += run.seconds
-                else:
-                    runner.cell(cell)
-                    if cell.metadata.get("nbgrader"):
-                        transcript.graded_seconds += time.monotonic() - start
-    transcript.seconds = time.monotonic() - begin
-    return transcript
+    from dlcourse.grading.warm import warm  # for Linux; rehearsing works everywhere
+
+    start = warm(mode, sandboxed=sandboxed, files=files, limits=limits, threads=threads, figures=figures)
+    return _run(notebook, statements, start, cell_seconds, notebook_seconds, finished)
+
+
+def rehearse(
+    notebook: NotebookNode,
+    statements: dict[str, list[Statement]],
+    files: Path,
+    cell_seconds: float,
+    notebook_seconds: float,
+    mode: str = "",
+    user: int | None = None,
+) -> Transcript:
+    """Run ``notebook`` as ``execute`` does, but in an ordinary kernel.
+
+    Args:
+        files: the notebook's folder; it runs in a copy.
+        mode: of the checks; by default they diagnose, as for a learner.
+        user: run the kernel as the user of this number; for root in a container without namespaces.
+    """
+    return _run(notebook, statements, _rehearsal(files, mode, user), cell_seconds, notebook_seconds)
 
 
 @contextmanager
-def _started(client: Client, scratch: Path, environment: dict[str, str]) -> Iterator[None]:
-    """Start the kernel and end it.
+def _rehearsal(files: Path, mode: str, user: int | None) -> Iterator[tuple[Kernel, str]]:
+    with scratch.folder(files) as folder, _nothing_left(user), cold(folder, mode, user) as kernel:
+        yield kernel, str(folder)
 
-    Raises:
-        CourseError: the kernel does not start at all, with what it said last: the machine's fault, not a submission's.
-    """
-    with tempfile.TemporaryFile() as said, ExitStack() as stack:
-        assert client.km is not None
-        stack.callback(client.km.context.destroy, linger=0)
-        try:
-            stack.enter_context(client.setup_kernel(cwd=str(scratch), env=environment, stdout=said, stderr=said))
-        except RuntimeError as error:
-            said.seek(max(0, said.tell() - 500))
-            words = " ".join(said.read().decode("utf-8", "replace").split())
-            raise CourseError(f"The kernel does not start: {words or error}") from error
+
+@contextmanager
+def _nothing_left(user: int | None) -> Iterator[None]:
+    if user is None:
         yield
+        return
+    from dlcourse.grading import other_user
+
+    with other_user.ended(user):
+        yield
+
+
+def _run(
+    notebook: NotebookNode,
+    statements: dict[str, list[Statement]],
+    start: AbstractContextManager[tuple[Kernel, str]],
+    cell_seconds: float,
+    notebook_seconds: float,
+    finished: Callable[[Kernel], None] = lambda kernel: None,
+) -> Transcript:
+    """Test cells are run statement by statement from ``statements``: neither their hidden parts nor later cells are
+    ever on a disk that the kernel can see.
+    """
+    transcript = Transcript()
+    with start as (kernel, folder):
+        begin = time.monotonic()
+        runner = _Runner(kernel, folder, begin + notebook_seconds, cell_seconds)
+        for cell in notebook.cells:
+            if cell.cell_type != "code":
+                continue
+            started = time.monotonic()
+            if is_test(cell):
+                run = runner.test_cell(cell, statements.get(cell.metadata.nbgrader.grade_id, []))
+                transcript.cells[cell.metadata.nbgrader.grade_id] = run
+                run.seconds = time.monotonic() - started
+                transcript.graded_seconds += run.seconds
+            else:
+                runner.cell(cell)
+                if cell.metadata.get("nbgrader"):
+                    transcript.graded_seconds += time.monotonic() - started
+        transcript.seconds, transcript.log = time.monotonic() - begin, runner.log
+        if not runner.gone:
+            finished(kernel)
+    return transcript
 
 
 class _Runner:
     """Runs cells until time or the kernel is gone; what comes after gets the cause of that."""
 
-    def __init__(self, client: Client, scratch: Path, deadline: float, cell_seconds: float) -> None:
-        self.scratch = scratch
-        self.client, self.deadline, self.cell_seconds = client, deadline, cell_seconds
+    def __init__(self, kernel: Kernel, folder: str, deadline: float, cell_seconds: float) -> None:
+        self.kernel, self.folder, self.deadline, self.cell_seconds = kernel, folder, deadline, cell_seconds
+        self.outputs = Outputs()
+        self.count = 0
+        self.log: list[str] = []
         self.gone: Failure | None = None
 
     def cell(self, cell: NotebookNode) -> Failure | None:
         """Run one cell; return why it did not end well, if it did not."""
+        begin = time.monotonic()
+        failure = self._cell(cell)
+        ended = f"{failure.cause}: {failure.why}" if failure else "ok"
+        self.log.append(f"{time.monotonic() - begin:8.3f} s  {cell.source.strip().partition(chr(10))[0][:80]}  {ended}")
+        return failure
+
+    def _cell(self, cell: NotebookNode) -> Failure | None:
         cell.outputs, cell.execution_count = [], None
         if self.gone:
             return Failure(cell.source, self.gone.cause, self.gone.why)
@@ -136,30 +177,28 @@ class _Runner:
         if left <= 0:
             self.gone = Failure("", "timeout", "not run: the notebook's time was used up")
             return Failure(cell.source, self.gone.cause, self.gone.why)
-        self.client.timeout = max(1, round(min(self.cell_seconds, left)))
-        self.client.size = self.client.count = 0
+        seconds = max(1, round(min(self.cell_seconds, left)))
+        self.outputs.begin(cell)
+        self.count += 1
         try:
-            self.client.execute_cell(cell, 0)
-        except CellTimeoutError:
-            return self._stop(cell)
-        except DeadKernelError:
-            return self._died(cell)
-        except (AttributeError, KeyError, TypeError, ValueError):  # the kernel sent what cannot be read as a message
-            self._end()
-            return self._died(cell)
-        self._scrub(cell)
-        dropped = self.client.count > MAX_MESSAGES or self.client.size > MAX_OUTPUT
-        if dropped:
-            note = "\n[more output than is kept: the rest was left out]\n"
-            cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=note))
+            whole = self.kernel.run(cell.source, seconds, self.outputs.take)
+        except CellTimeout:
+            return self._stop(cell, seconds)
+        except KernelGone as gone:
+            return self._died(cell, gone.breach)
+        finally:
+            cell.execution_count = self.count
+            self._scrub(cell)
+        if self.outputs.dropped or not whole:
+            _note(cell, "more output than is kept: the rest was left out")
         error = next((o for o in cell.outputs if o.output_type == "error"), None)
-        return Failure(cell.source, "error", _one_line(error)) if error else None
+        return Failure(cell.source, _cause(error), _one_line(error)) if error else None
 
     def test_cell(self, cell: NotebookNode, statements: list[Statement]) -> CellRun:
         """Run the statements of a test cell one by one. After a timeout the rest of the cell is not tried."""
         run = CellRun()
         outputs: list[NotebookNode] = []
-        self.client.emissions = run.emissions
+        self.outputs.emissions = run.emissions
         stopped: Failure | None = None
         for statement in statements:
             if stopped:
@@ -168,60 +207,53 @@ class _Runner:
             part = nbformat.v4.new_code_cell(statement.source)
             if failure := self.cell(part):
                 run.failures.append(failure)
-                stopped = failure if failure.cause != "error" else None
+                stopped = failure if failure.cause == "timeout" else None
             # A traceback shows the statement: what hidden ones print stays out of the notebook, and so of every page.
             outputs += [] if statement.hidden else part.outputs
-        self.client.emissions = None
-        cell.outputs, cell.execution_count = outputs, self.client.code_cells_executed
+        self.outputs.emissions = None
+        cell.outputs, cell.execution_count = outputs, self.count
         return run
 
-    def _stop(self, cell: NotebookNode) -> Failure:
+    def _stop(self, cell: NotebookNode, seconds: int) -> Failure:
         """Interrupt a cell that ran out of time; a kernel that does not listen is ended.
 
         What never ends is often called again further down: each timeout halves the patience with the next one.
         """
-        failure = Failure(cell.source, "timeout", f"stopped after {self.client.timeout} seconds")
-        note = nbformat.v4.new_output("stream", name="stderr", text=f"\n[{failure.why}]\n")
-        cell.outputs.append(note)
-        self.client.let_go()
-        probe = nbformat.v4.new_code_cell("None")
+        failure = Failure(cell.source, "timeout", f"stopped after {seconds} seconds")
+        _note(cell, failure.why)
         try:
-            assert self.client.km is not None
-            _wait(self.client.km.interrupt_kernel)
-            self.client.timeout = PATIENCE
-            self.client.execute_cell(probe, 0)
-        except (CellTimeoutError, DeadKernelError, RuntimeError):
+            self.kernel.interrupt()
+            self.kernel.run("None", PATIENCE, lambda message: None)
+        except (CellTimeout, KernelGone):
             self.gone = Failure("", "timeout", "not run: an earlier cell could not be stopped and the kernel was ended")
-            self._end()
+            self.kernel.close()
+        self.count += 1
         self.cell_seconds = max(self.cell_seconds / 2, PATIENCE)
         return failure
+
+    def _died(self, cell: NotebookNode, breach: Breach) -> Failure:
+        self.kernel.close()
+        self.gone = Failure("", breach.cause, f"not run: the kernel was ended in an earlier cell ({breach.why})")
+        _note(cell, breach.why)
+        return Failure(cell.source, breach.cause, breach.why)
 
     def _scrub(self, cell: NotebookNode) -> None:
         """Leave this machine's folders out of what is kept: the same submission gives the same notebook anywhere."""
         for output in cell.outputs:
             if output.output_type == "stream":
-                output.text = without_folders(output.text, self.scratch)
+                output.text = scratch.without_folders(output.text, self.folder)
             elif output.output_type == "error":
-                output.traceback = [without_folders(line, self.scratch) for line in output.traceback]
-
-    def _end(self) -> None:
-        assert self.client.km is not None
-        _wait(self.client.km.shutdown_kernel, now=True)
-
-    def _died(self, cell: NotebookNode) -> Failure:
-        self.gone = Failure("", "kernel_died", "not run: the kernel died in an earlier cell")
-        note = "\n[the kernel died in this cell]\n"
-        cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=note))
-        return Failure(cell.source, "kernel_died", "the kernel died in this cell")
+                output.traceback = [scratch.without_folders(line, self.folder) for line in output.traceback]
 
 
-def _wait(function: Any, **arguments: Any) -> Any:
-    """Call a coroutine function of the kernel manager from synchronous code."""
+def _note(cell: NotebookNode, text: str) -> None:
+    cell.outputs.append(nbformat.v4.new_output("stream", name="stderr", text=f"\n[{text}]\n"))
 
-    async def call() -> Any:
-        return await ensure_async(function(**arguments))
 
-    return run_sync(call)()
+def _cause(error: NotebookNode) -> str:
+    """``memory`` where an allocation was refused, as Python, NumPy and PyTorch say it."""
+    refused = error.ename in ("MemoryError", "_ArrayMemoryError") or "can't allocate memory" in str(error.evalue)
+    return "memory" if refused else "error"
 
 
 def _one_line(error: NotebookNode) -> str:

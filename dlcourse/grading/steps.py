@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 from nbgrader import utils
@@ -13,16 +12,16 @@ from nbgrader.preprocessors import NbGraderPreprocessor, SaveAutoGrades
 from traitlets import Enum, Integer
 
 from dlcourse.course import Course
-from dlcourse.grading import run, sandbox
-from dlcourse.grading.judge import CellVerdict, Failure, gravest, judge_cell
+from dlcourse.grading import job, sandbox
 from dlcourse.grading.key import AnswerKey, is_test
+from dlcourse.grading.limits import DEFAULT, MIB, Limits
+from dlcourse.grading.scratch import pack
+from dlcourse.grading.verdict import judge_notebook
 from dlcourse.sample import is_shipped
-
-_TRANSCRIPT, _KEY = "dlcourse_transcript", "dlcourse_key"
 
 
 class Run(NbGraderPreprocessor):
-    """Execute the notebook in a sandboxed kernel."""
+    """Execute the notebook in a sandboxed kernel, and judge what it emitted."""
 
     sandbox = Enum(
         ["auto", "bubblewrap", "none"],
@@ -32,68 +31,42 @@ class Run(NbGraderPreprocessor):
     ).tag(config=True)
     cell_seconds = Integer(20, help="Limit for one cell, in seconds.").tag(config=True)
     notebook_seconds = Integer(120, help="Limit for one notebook, in seconds.").tag(config=True)
+    memory_mib = Integer(
+        DEFAULT.memory // MIB, help="Memory of one submission beyond the imported packages, in MiB."
+    ).tag(config=True)
+    disk_mib = Integer(DEFAULT.disk // MIB, help="Files that one submission may write, in MiB.").tag(config=True)
+    processes = Integer(DEFAULT.processes, help="Processes and threads of one submission.").tag(config=True)
+    open_files = Integer(DEFAULT.open_files, help="Open files of one process.").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
-        named = resources["nbgrader"]
-        course = Course(Path(self.parent.parent.coursedir.root))
-        key = AnswerKey.load(course, named["assignment"], named["notebook"])
-        resources[_KEY] = key
-        about = nb.metadata.setdefault("dlcourse", nbformat.from_dict({"cause": None, "message": "", "repairs": []}))
-        if about.cause:  # nothing to run
-            resources[_TRANSCRIPT] = run.Transcript()
+        named, converter = resources["nbgrader"], self.parent.parent
+        if named["notebook"] in getattr(converter, "judged", {}):  # by a worker, from which the exporter took it
             return nb, resources
+        course = Course(Path(converter.coursedir.root))
+        key = AnswerKey.load(course, named["assignment"], named["notebook"])
         submission = course.path("submitted", named["assignment"], named["student"]) / f"{named['notebook']}.ipynb"
-        resources[_TRANSCRIPT] = run.execute(
-            nb,
-            key.statements,
-            sandboxed=self._sandboxed(submission),
-            files=course.path("autograded", named["assignment"], named["student"]),
-            cell_seconds=self.cell_seconds,
-            notebook_seconds=self.notebook_seconds,
-        )
+        files = pack(course.path("autograded", named["assignment"], named["student"]))
+        ran = job.execute(nb, key, files, self.settings([submission]))
+        judge_notebook(nb, key, ran)
         return nb, resources
 
-    def _sandboxed(self, submission: Path) -> bool:
+    def settings(self, submissions: list[Path]) -> job.Settings:
+        """How these submissions are to be run.
+
+        Raises:
+            CourseError: they need a sandbox, and there is none.
+        """
+        limits = Limits(self.memory_mib * MIB, self.disk_mib * MIB, self.processes, self.open_files)
+        return job.Settings(self._sandboxed(submissions), self.cell_seconds, self.notebook_seconds, limits)
+
+    def _sandboxed(self, submissions: list[Path]) -> bool:
         if self.sandbox == "none":
-            self.log.warning("%s runs without a sandbox", submission)
+            self.log.warning("%s runs without a sandbox", submissions[0])
             return False
-        if self.sandbox == "auto" and is_shipped(submission):
+        if self.sandbox == "auto" and all(is_shipped(path) for path in submissions):
             return False
         sandbox.require()
         return True
-
-
-class Judge(NbGraderPreprocessor):
-    """Compare what was emitted with the references and write the verdicts into the notebook."""
-
-    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
-        key: AnswerKey = resources[_KEY]
-        transcript: run.Transcript = resources[_TRANSCRIPT]
-        about = nb.metadata.dlcourse
-        causes = []
-        for cell in nb.cells:
-            if not is_test(cell):
-                continue
-            grade_id, points = cell.metadata.nbgrader.grade_id, float(cell.metadata.nbgrader.points)
-            ran = transcript.cells.get(grade_id)
-            if ran is None:
-                ran = run.CellRun(failures=[Failure("", about.cause or "missing", about.message)])
-            references = key.references.get(grade_id, {})
-            judged = judge_cell(references, ran.emissions, points, ran.failures) if references else None
-            verdict = judged or _plain(ran, points)
-            causes.append(verdict.cause)
-            cell.metadata["dlcourse"] = nbformat.from_dict(verdict.as_dict())
-        about.cause = about.cause or gravest(causes)
-        about.seconds = round(transcript.seconds, 2)
-        about.key = key.fingerprint
-        return nb, resources
-
-
-def _plain(ran: run.CellRun, points: float) -> CellVerdict:
-    """A test cell of plain asserts, without checks: all points if every statement ran to its end."""
-    if not ran.failures:
-        return CellVerdict(points, points, None)
-    return CellVerdict(0.0, points, gravest(f.cause for f in ran.failures))
 
 
 class Record(SaveAutoGrades):

@@ -11,6 +11,7 @@ from dlcourse.pdf.context import Context
 from dlcourse.pdf.escape import literal
 from dlcourse.pdf.hypertext import HtmlBreak, HtmlImage, html_pieces
 from dlcourse.pdf.template import TEXT_WIDTH
+from dlcourse.red import red_plugin
 
 QUESTION = re.compile(r"\s*Question\b", re.IGNORECASE)
 _MAX_CHARACTERS = 200_000  # of one Markdown source
@@ -23,6 +24,7 @@ def _parser() -> MarkdownIt:
     # A space or a digit beside the dollar means money, as in Jupyter's own habit of writing `$x$` without spaces.
     dollarmath_plugin(markdown, allow_labels=False, allow_space=False, allow_digits=False, double_inline=True)
     amsmath_plugin(markdown)
+    red_plugin(markdown)
     markdown.validateLink = lambda url: True  # type: ignore[method-assign]  # links and images are judged here
     return markdown
 
@@ -98,6 +100,9 @@ class MarkdownRenderer:
 
     def _render_strong(self, node: SyntaxTreeNode) -> str:
         return f"#strong[{self._children(node)}];"
+
+    def _render_red(self, node: SyntaxTreeNode) -> str:
+        return f'#text(fill: rgb("#c00000"))[{self._children(node)}];'
 
     def _render_s(self, node: SyntaxTreeNode) -> str:
         return f"#strike[{self._children(node)}];"

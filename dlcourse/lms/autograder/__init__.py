@@ -1,0 +1,1 @@
+"""A Gradescope autograder: what is packed for it, and what runs in its container."""
