@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ from torch import nn
 from torchvision.models import VGG, ResNet
 
 from dlcourse import models
+from dlcourse.build import build
+from dlcourse.course import Course
+from dlcourse.grading.grade import grade
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "source" / "ps7_explainability"
@@ -294,6 +298,33 @@ def test_training_can_be_repeated() -> None:
     before = network(sample).detach()
     torch.testing.assert_close(models.fold(network)(sample).detach(), before, rtol=1e-4, atol=1e-4)
     assert len(network.features) == 15 and not any(isinstance(m, nn.BatchNorm2d) for m in network.modules())
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    """A scratch copy of the course with this assignment built."""
+    course = Course(tmp_path_factory.mktemp("ps7") / "course")
+    shutil.copytree(SOURCE, course.path("source", SOURCE.name))
+    shutil.copy(ROOT / "nbgrader_config.py", course.root)
+    build(Course(course.root), SOURCE.name)
+    return Course(course.root)
+
+
+def test_build_is_up_to_date(course: Course) -> None:
+    """Building again gives the committed references and releases, byte for byte."""
+    folder = SOURCE.name
+    for name in ("gradcam", "contrastcam"):
+        for path in (Path("release", folder, f"{name}.ipynb"), Path("source", folder, "reference", f"{name}.json")):
+            assert (course.root / path).read_bytes() == (ROOT / path).read_bytes(), f"stale: course build {folder}"
+
+
+def test_solutions_are_graded_in_the_sandbox(course: Course) -> None:
+    """Both solutions handed in get every point but the 8 that are given by hand; the release as it is gets none."""
+    for student, folder in (("solved", SOURCE), ("blank", course.path("release", SOURCE.name))):
+        shutil.copytree(folder, course.root / "submitted" / student / SOURCE.name, ignore=lambda *_: ["reference"])
+    graded = grade(course, SOURCE.name, workers=2)
+    assert graded.failed == {}
+    assert {one.student: (one.score, one.max_score) for one in graded.submissions} == {"solved": (32, 40), "blank": (0, 40)}
 
 
 @pytest.mark.parametrize("name", ["gradcam", "contrastcam"])
