@@ -324,7 +324,10 @@ def test_solutions_are_graded_in_the_sandbox(course: Course) -> None:
         shutil.copytree(folder, course.root / "submitted" / student / SOURCE.name, ignore=lambda *_: ["reference"])
     graded = grade(course, SOURCE.name, workers=2)
     assert graded.failed == {}
-    assert {one.student: (one.score, one.max_score) for one in graded.submissions} == {"solved": (32, 40), "blank": (0, 40)}
+    assert {one.student: (one.score, one.max_score) for one in graded.submissions} == {
+        "solved": (32, 40),
+        "blank": (0, 40),
+    }
 
 
 @pytest.mark.parametrize("name", ["gradcam", "contrastcam"])
