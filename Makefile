@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(VENV)-uv/bin:$(PATH)
 
-.PHONY: setup demo test build sample audit models wheel lint lock clean
+.PHONY: setup demo test build sample audit models bench-pdf wheel lint lock clean
 
 setup: $(VENV)/.done  ## .venv from the lock
 
@@ -29,6 +29,11 @@ audit: setup  ## the fairness report of every assignment
 
 models: setup  ## the small networks that ps7_explainability explains, trained and measured anew (minutes)
 	$(BIN)/python scripts/train_models.py
+
+bench-pdf: setup  ## seconds for a PDF beside nbconvert's webpdf and xelatex, which it installs on Debian (about 1 GB)
+	$(if $(filter 0,$(shell id -u)),,sudo) apt-get install -y --no-install-recommends chromium pandoc texlive-xetex \
+		texlive-fonts-recommended texlive-plain-generic texlive-latex-recommended lmodern
+	$(BIN)/python bench/pdf.py --json bench-pdf.json
 
 wheel: setup  ## dist/: the package for learners, without solutions
 	uv build --quiet --wheel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import glob
 import logging
 import os
@@ -15,10 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import nbgrader.api
 from nbgrader.api import Gradebook
 from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.coursedir import CourseDirectory
-from sqlalchemy import event
+from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DatabaseError, SAWarning
 from traitlets.config import Config, LoggingConfigurable, PyFileConfigLoader
@@ -36,6 +38,10 @@ def _patient(connection: Any, record: Any) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
 
+
+# nbgrader makes an engine each time that it opens the gradebook, eight times a submission; a new one compiles all
+# statements anew. Closing a gradebook closes the engine's connections; what it compiled stays.
+nbgrader.api.create_engine = functools.cache(create_engine)
 
 # nbgrader adds a submission's rows one by one and SQLAlchemy warns of it at each; nothing a user could act on.
 warnings.filterwarnings("ignore", category=SAWarning, message="Object of type .* not in session")

@@ -1,4 +1,6 @@
-"""Red text in Markdown, the one piece of HTML that hand-in rules ask for: shown red on feedback pages and in PDFs."""
+"""Red text in Markdown, the one piece of HTML that hand-in rules ask for: shown red on feedback pages.
+
+The PDF shows the colour of any HTML."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {"torch": "pytorch", "jupyter-client": "jupyter_client"}  # conda-forge's name where it differs
-PIP_ONLY = ("typst", "ziamath")  # the wheels that carry the compiler and its fonts
+PIP_ONLY = ("typst",)  # the wheel that carries the compiler and its fonts
 PYTHON = "3.11"
 
 

@@ -18,5 +18,5 @@ if ! command -v uv >/dev/null 2>&1; then
     PATH="$(cd "$venv-uv/bin" && pwd):$PATH"
 fi
 [ -x "$venv/bin/python" ] || uv venv --quiet --python "$python" "$venv"
-uv pip sync --quiet --require-hashes --python "$venv/bin/python" requirements.lock
+uv pip sync --quiet --compile-bytecode --require-hashes --python "$venv/bin/python" requirements.lock
 uv pip install --quiet --no-deps --python "$venv/bin/python" --editable .

@@ -22,7 +22,7 @@ from dlcourse.build.lint import leaks
 from dlcourse.cli import main
 from dlcourse.course import Course
 from dlcourse.grading.grade import grade
-from dlcourse.lms.students import FIRST_CELL
+from dlcourse.handin.sheet import FIRST_CELL
 from dlcourse.lms.wheel import package_files, wheel
 
 HandIn = Callable[..., Path]

@@ -23,7 +23,7 @@ from dlcourse.grading.intake import take_in
 from dlcourse.handin import writing
 from dlcourse.handin.rules import check_rules
 from dlcourse.handin.settings import RULES, HandIn
-from dlcourse.handin.sheet import sheet_of
+from dlcourse.handin.sheet import FIRST_CELL, sheet_of
 
 HandInFixture = Callable[..., Path]
 Edit = Callable[[NotebookNode], None]
@@ -132,6 +132,19 @@ def check(path: Path, *options: str) -> Result:
     ended = CliRunner().invoke(main, ["check", "--no-run", str(path), *options])
     assert ended.exception is None or isinstance(ended.exception, SystemExit), ended.exception
     return ended
+
+
+def test_the_cell_that_installs_the_course_is_no_scratch_cell(ready: Path) -> None:
+    """What a download starts with may stay; the same code in another cell may not."""
+    notebook = nbformat.read(ready, as_version=4)
+    notebook.cells.insert(0, nbformat.v4.new_code_cell("import dlcourse", id=FIRST_CELL, execution_count=1))
+    for count, cell in enumerate((c for c in notebook.cells if c.cell_type == "code"), 1):
+        cell.execution_count = count
+    nbformat.write(notebook, ready)
+    assert check(ready).exit_code == 0
+    notebook.cells[0].id = "another"
+    nbformat.write(notebook, ready)
+    assert "does not have" in check(ready).output
 
 
 @pytest.mark.parametrize("name", BROKEN)

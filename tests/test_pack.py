@@ -20,6 +20,7 @@ from dlcourse.cli import main
 from dlcourse.errors import CourseError
 from dlcourse.handin import pack as packing
 from dlcourse.handin.names import is_reserved, name_part, people
+from dlcourse.pdf.pages import page_map
 
 STEM = "Lovelace_Ada_dlcourse_assignment_tiny"
 
@@ -70,7 +71,7 @@ def test_headings_are_red(ready: Path) -> None:
             s for page in pdf for b in page.get_text("dict")["blocks"] for x in b.get("lines", []) for s in x["spans"]
         ]
     heading = next(span for span in spans if "Solution to Problem 1" in span["text"])
-    assert (heading["color"], "Bold" in heading["font"]) == (0xC00000, True)
+    assert (heading["color"], "Bold" in heading["font"]) == (0xFF0000, True)
     shown = render(
         '<span style="color:red">**Solution to Problem 1**</span> <span style="color:red" onclick="x">no</span>'
     )
@@ -126,6 +127,35 @@ def test_several_notebooks(ready: Path) -> None:
     assert files(ready / "again") == made
 
 
+def test_template_layout(ready: Path) -> None:
+    """Where the course wants one layout, every question of every notebook has its pages, or the reason is named."""
+    first = json.loads((ready / "sums.ipynb").read_text("utf-8"))
+    first["metadata"]["dlcourse"]["pages"] = {"Cover": 2, "Question 1": 2, "Question 2": 1, "Question 3": 2}
+    first["metadata"]["dlcourse"]["handin"] |= {"notebooks": ["more", "sums"], "layout": "template"}
+    second = json.loads(json.dumps(first))
+    second["metadata"]["dlcourse"]["handin"]["notebook"] = "more"
+    for name, notebook in (("sums", first), ("more", second)):
+        (ready / f"{name}.ipynb").write_text(json.dumps(notebook), "utf-8")
+    ended = pack(ready)
+    assert ended.exit_code == 0, ended.output
+    found = list(page_map(ready / "hand-in" / f"{STEM}.pdf").items())
+    assert [span for _, span in found] == [(1, 2), (3, 4), (5, 5), (6, 7), (8, 9), (10, 11), (12, 12), (13, 14)]
+    assert [title.partition(":")[0] for title, _ in found] == ["more"] * 4 + ["sums"] * 4
+    for layout, misplaced in (("template", False), ("natural", True)):
+        CliRunner().invoke(main, ["pdf", str(ready / "sums.ipynb"), "--pages", layout])
+        said = CliRunner().invoke(main, ["check", str(ready / "sums.ipynb"), "--json", "-"])
+        assert ("the template has it on page" in said.stdout) is misplaced, said.stdout
+    words = next(cell for cell in first["cells"] if cell["id"] == "q3_words")
+    words["source"] = "\n\n".join(f"Reason {number}." for number in range(300))
+    (ready / "sums.ipynb").write_text(json.dumps(first), "utf-8")
+    refused = pack(ready, "-o", str(ready / "long"))
+    assert refused.exit_code == 1
+    assert "are an appendix: questions are longer than the template allows" in refused.stderr
+    del first["metadata"]["dlcourse"]["pages"]
+    (ready / "sums.ipynb").write_text(json.dumps(first), "utf-8")
+    assert "carries no page template" in pack(ready).stderr
+
+
 def test_which_notebook(ready: Path) -> None:
     """A wrong assignment, two copies without the right name, a lost sheet: one sentence that says what to do."""
     assert "The notebooks in it are of: tiny" in pack(ready, assignment="ps6_rnn").stderr
@@ -142,7 +172,7 @@ def test_which_notebook(ready: Path) -> None:
 
 def test_what_was_packed_is_opened(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A PDF or a ZIP that does not come out whole is never left behind as a hand-in."""
-    for name, broken in (("_pdf", lambda *_: (b"%PDF-1.4", [])), ("zipped", lambda _: b"PK\x05\x06")):
+    for name, broken in (("_pdf", lambda *_: (b"%PDF-1.4", {}, [])), ("zip_bytes", lambda *_, **__: b"PK\x05\x06")):
         with monkeypatch.context() as patch:
             patch.setattr(packing, name, broken)
             ended = pack(ready, "--anyway")

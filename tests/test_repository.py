@@ -114,7 +114,7 @@ def test_documents_name_real_things(document: Path) -> None:
         assert name in main.commands, f"{document.name}: course {name}"
         assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
         assert main.commands[name].help
-    for name in set(re.findall(r"\bmake ([a-z]+)\b", "\n".join(_code(text)))):
+    for name in set(re.findall(r"\bmake ([a-z-]+)\b", "\n".join(_code(text)))):
         assert re.search(rf"^{name}:.*##", makefile, re.MULTILINE), f"{document.name}: make {name}"
     for link in re.findall(r"\]\((?!https?://|#)([^)#]+)\)", text):
         assert (document.parent / link).exists(), f"{document.name}: {link}"

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 from nbgrader.converters import GenerateAssignment
 from nbgrader.converters.base import NbGraderException
 
 from dlcourse.build.lint import leaks, lint
+from dlcourse.build.pages import carry, page_template
 from dlcourse.build.record import dump, record
 from dlcourse.course import Course
 from dlcourse.errors import CourseError
@@ -29,7 +31,7 @@ def build(course: Course, assignment: str, say: Callable[[str], None] = lambda t
         CourseError: what stands in the way, by notebook and cell.
     """
     folder = course.path("source", assignment)
-    HandIn.read(course.config, assignment)
+    rules = HandIn.read(course.config, assignment)
     texts: dict[Path, str] = {}
     transcripts: dict[str, Transcript] = {}
     problems: list[str] = []
@@ -53,15 +55,17 @@ def build(course: Course, assignment: str, say: Callable[[str], None] = lambda t
     if problems:
         raise CourseError(f"{assignment} was not built:\n  " + "\n  ".join(problems))
     say("making the release")
-    _release(course, assignment)
+    executed = {name: run.notebook for name, run in transcripts.items() if run.notebook is not None}
+    _release(course, assignment, rules.course, executed)
     for path, text in texts.items():
         path.parent.mkdir(exist_ok=True)
         _write(path, text)
     return transcripts
 
 
-def _release(course: Course, assignment: str) -> None:
+def _release(course: Course, assignment: str, name_of_course: str, executed: dict[str, NotebookNode]) -> None:
     """Run nbgrader's generate_assignment into a trial folder first, and look for leaks before it runs for real."""
+    templates: dict[str, dict[str, int]] = {}
     with tempfile.TemporaryDirectory(prefix="dlc-") as trial:
         _generate(course, assignment, trial)
         for name in course.notebooks(assignment):
@@ -69,7 +73,14 @@ def _release(course: Course, assignment: str) -> None:
             release = nbformat.read(Path(trial) / assignment / f"{name}.ipynb", as_version=4)
             if found := leaks(source, release):
                 raise CourseError(f"{assignment} was not built:\n  " + "\n  ".join(f"{name}.ipynb: {f}" for f in found))
+            try:
+                templates[name] = page_template(source, executed[name], release, course.path("source", assignment))
+            except CourseError as error:
+                raise CourseError(f"{assignment} was not built:\n  {name}.ipynb: {error}") from error
     _generate(course, assignment)
+    for name, template in templates.items():
+        path = course.path("release", assignment) / f"{name}.ipynb"
+        carry(path, name_of_course, assignment, template)
 
 
 def _generate(course: Course, assignment: str, trial: str | None = None) -> None:

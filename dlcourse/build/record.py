@@ -25,7 +25,7 @@ def record(source: NotebookNode, files: Path) -> tuple[dict[str, Any], Transcrip
     """Run the solution twice, once to record and once as a submission.
 
     Returns:
-        The references as they are stored, and the transcript of the second run.
+        The references as they are stored, and the transcript of the second run with the executed notebook.
 
     Raises:
         CourseError: the solution raises, leaves a check without a value, does not get full marks from its own
@@ -57,7 +57,9 @@ def record(source: NotebookNode, files: Path) -> tuple[dict[str, Any], Transcrip
                 problems.append(f"{grade_id}: no check has a weight, so no point could be earned")
     if problems:
         raise CourseError("\n".join(problems))
-    again = execute(copy.deepcopy(source), statements, sandboxed=False, files=data, **_LIMITS)
+    executed = copy.deepcopy(source)
+    again = execute(executed, statements, sandboxed=False, files=data, **_LIMITS)
+    again.notebook = executed
     problems = [*_not_full(source, cells, again), *_too_slow(source, again)]
     if problems:
         raise CourseError("\n".join(problems))

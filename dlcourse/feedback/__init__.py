@@ -6,6 +6,7 @@ as pictures, and a content security policy forbids scripts and every load from e
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,7 @@ def _title(nb: NotebookNode) -> str:
     return ""
 
 
+@functools.cache  # the template is compiled once
 def _environment() -> jinja2.Environment:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)

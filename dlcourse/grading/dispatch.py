@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import os
 import shutil
@@ -24,7 +23,7 @@ from dlcourse.grading.job import Job
 from dlcourse.grading.key import AnswerKey
 from dlcourse.grading.reading import Unreadable, load
 from dlcourse.grading.report import ClassResult, Result, collect
-from dlcourse.grading.scratch import pack
+from dlcourse.grading.scratch import pack, unpack
 from dlcourse.grading.steps import Run
 from dlcourse.grading.workers import WORKER_DIED, Pool, Workers
 
@@ -168,14 +167,22 @@ class Dispatcher:
         except Unreadable as error:
             submission = str(error)
         release = nbformat.read(self.course.path("release", self.assignment) / f"{notebook}.ipynb", as_version=4)
-        source = self.course.path("source", self.assignment)  # its files take the place of the student's
-        files = pack(source, folder, ignore=self.course.directory().ignore)
-        return Job(submission, release, self.keys[notebook], files, self._run().settings([path]))
+        return Job(submission, release, self.keys[notebook], self._files(student), self._run().settings([path]))
 
     def _record(self, student: _Student) -> None:
-        """Write what was judged into autograded/ and the gradebook, as ``nbgrader autograde`` does."""
-        unsafe = _unsafe_files(self.course.path("submitted", self.assignment, student.name))
-        self.course.convert(Autograde, self.assignment, student.name, ignore=unsafe, judged=student.judged)
+        """Write what was judged into autograded/ and the gradebook, as ``nbgrader autograde`` does.
+
+        Beside the notebooks goes what the kernel had. nbgrader would follow links, and compares every file's name with
+        every other's.
+        """
+        self.course.convert(Autograde, self.assignment, student.name, ignore=["*"], judged=student.judged)
+        unpack(self._files(student.name), self.course.path("autograded", self.assignment, student.name))
+
+    def _files(self, student: str) -> bytes:
+        """The files that the notebooks may load; the course's take the place of the student's."""
+        source = self.course.path("source", self.assignment)
+        submitted = self.course.path("submitted", self.assignment, student)
+        return pack(source, submitted, ignore=self.course.directory().ignore)
 
     def _no_notebook(self, student: str) -> None:
         """A folder without any notebook of the assignment: zero for everything, nothing to run."""
@@ -213,17 +220,3 @@ class Dispatcher:
             if path.is_file() and not path.is_symlink() and status.st_size <= 64 * 2**20:
                 digest.update(path.read_bytes())
         return digest.hexdigest()
-
-
-def _unsafe_files(folder: Path) -> list[str]:
-    """Patterns for links, devices and pipes in a submission: nbgrader would follow them when it copies.
-
-    nbgrader takes the name of a folder for a pattern too, so that nothing below one with brackets can be named: such a
-    folder is left out as a whole.
-    """
-    unsafe = []
-    for path in folder.rglob("*"):
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            parts = path.relative_to(folder).parts
-            unsafe.append(glob.escape(next((part for part in parts if glob.escape(part) != part), path.name)))
-    return unsafe

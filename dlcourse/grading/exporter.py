@@ -11,6 +11,7 @@ from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
 
 from dlcourse.grading.intake import take_in
+from dlcourse.grading.reading import is_foreign
 
 
 class SubmissionExporter(NotebookExporter):
@@ -42,5 +43,5 @@ def _drop_links(submission: Path, copied: Path) -> None:
     """Delete what nbgrader copied by following a link in the submission: it is not the student's to show."""
     for path in submission.rglob("*"):
         copy = copied / path.relative_to(submission)
-        if path.is_symlink() and copy.is_file():
+        if is_foreign(path) and copy.is_file():
             copy.unlink()

@@ -28,6 +28,8 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from dlcourse.grading import seccomp
+
 WARM = (
     "IPython.core.completerlib",
     "IPython.core.debugger",
@@ -49,7 +51,8 @@ WARM = (
 )
 LISTENERS = ("shell", "iopub", "stdin", "control", "hb")  # a kernel's sockets, in the order in which they are sent
 MAX_REQUEST = 2**18
-_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
+RESERVED = 2**30  # bytes of address space that threads reserve for their stacks and heaps and do not use
+_PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 4, 24, 38
 _LAST_CAPABILITY = 63
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -82,10 +85,11 @@ def _sit(connection: socket.socket, request: dict[str, Any], fds: list[int]) -> 
     """Fork the kernel inside the sandbox, wait for its end or the grader's, and say how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
+    Path("/proc/self/oom_score_adj").write_text("1000", "ascii")  # when the machine's memory ends, this ends first
     _reopen_files(except_for=fds)
     listeners = dict(zip(LISTENERS, fds, strict=False))
     archive, *namespaces = fds[len(LISTENERS) :]
-    _, resident, mapped = map(int, Path("/proc/self/statm").read_text().split()[:3])
+    _, resident, mapped = map(int, Path("/proc/self/statm").read_text().split()[:3])  # anonymous: their difference
     for namespace in namespaces:
         _check(_libc.setns(namespace, 0), "setns")
         os.close(namespace)
@@ -138,14 +142,13 @@ def _become_kernel(
     """Turn this process into the kernel of one submission."""
     os.setsid()
     os.chdir(request["folder"])
+    if confined:
+        _drop_privileges(request["user"])
     with os.fdopen(archive, "rb") as file, tarfile.open(fileobj=file) as files:
         files.extractall(".", filter="data")
     os.environ.clear()
     os.environ.update(request["environment"])
-    if confined:
-        _drop_privileges()
     _limit(request["limits"])
-    connection.close()
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nothing, standard)
@@ -155,23 +158,32 @@ def _become_kernel(
     sys.argv[:] = ["ipykernel_launcher"]
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(name, signal.default_int_handler if name == signal.SIGINT else signal.SIG_DFL)
-    _start_ipython(request, listeners)
+    app = _ipython(request, listeners)
+    connection.close()  # the last that it could reach of the grader
+    app.start()
 
 
-def _drop_privileges() -> None:
-    """Give up the capabilities that joining the sandbox's user namespace brought, for good."""
+def _drop_privileges(user: int | None) -> None:
+    """Give up for good what joining the sandbox's user namespace brought, and become ``user``."""
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs")
     for capability in range(_LAST_CAPABILITY + 1):
         _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # those that this kernel does not know are refused
+    if user is not None:
+        Path("/proc/sys/user/max_user_namespaces").write_text("0", "ascii")  # of this namespace, and below
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
     _check(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+    _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # it may look at itself in /proc, as any process does
+    seccomp.confine()
 
 
 def _limit(limits: dict[str, int]) -> None:
-    """Limit memory, processes and open files. Memory is counted from what is there already."""
+    """Limit address space, processes and open files, counted from what is there already; memory in use is watched."""
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     for kind, value in (
-        (resource.RLIMIT_AS, mapped + limits["memory"]),
+        (resource.RLIMIT_AS, mapped + limits["memory"] + RESERVED),
         (resource.RLIMIT_NPROC, limits["processes"]),
         (resource.RLIMIT_NOFILE, limits["open_files"]),
         (resource.RLIMIT_CORE, 0),
@@ -181,7 +193,7 @@ def _limit(limits: dict[str, int]) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def _start_ipython(request: dict[str, Any], listeners: dict[str, int]) -> None:
+def _ipython(request: dict[str, Any], listeners: dict[str, int]) -> Any:
     import matplotlib
     import zmq
     from ipykernel.kernelapp import IPKernelApp
@@ -220,6 +232,7 @@ def _start_ipython(request: dict[str, Any], listeners: dict[str, int]) -> None:
         stdin_port=listeners["stdin"],
         control_port=listeners["control"],
         hb_port=listeners["hb"],
+        outstream_class="dlcourse.grading.stream.Stream",
     )
     app.session.key = request["key"].encode()
     matplotlib.use("agg")  # until the shell is there
@@ -230,7 +243,7 @@ def _start_ipython(request: dict[str, Any], listeners: dict[str, int]) -> None:
         get_ipython().enable_matplotlib("inline")
     _seed(request["seed"])
     gc.enable()
-    app.start()
+    return app
 
 
 def _seed(seed: int | None) -> None:

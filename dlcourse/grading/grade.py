@@ -16,6 +16,7 @@ from dlcourse.course import MENDED, Course, suggest
 from dlcourse.errors import CourseError
 from dlcourse.grading.dispatch import Dispatcher
 from dlcourse.grading.key import AnswerKey
+from dlcourse.grading.reading import MAX_DEPTH, is_deep
 from dlcourse.grading.report import ClassResult, Result, collect
 from dlcourse.grading.workers import Pool, Workers
 
@@ -91,6 +92,8 @@ def _pool(local: Workers, scheduler: str | None) -> Iterator[Pool]:
 _ODD_NAME = "the folder's name cannot be a student's: use letters, digits and _.@+- only"
 _LINK = "the folder is a link, and links are not followed: put the files themselves in its place"
 
+_DEEP = f"its folders lie in one another more than {MAX_DEPTH} deep: take out what does not belong to the submission"
+
 
 def find_class(course: Course, assignment: str, student: str | None) -> tuple[list[str], dict[str, str]]:
     """The students to grade, and the folders that cannot be graded, with the reason."""
@@ -101,6 +104,9 @@ def find_class(course: Course, assignment: str, student: str | None) -> tuple[li
         if folder.is_symlink() or folder.parent.is_symlink():
             students.remove(name)
             odd[name] = _LINK
+        elif is_deep(folder):
+            students.remove(name)
+            odd[name] = _DEEP
     if student is not None:
         if student in odd:
             raise CourseError(f"{student!r} cannot be graded: {odd[student]}.")

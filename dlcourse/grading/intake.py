@@ -7,6 +7,7 @@ text in the solution cells, and the learner's own cells where they stood. Every 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
@@ -19,8 +20,14 @@ from dlcourse.grading.reading import Unreadable, parse, read_cells
 def blank(release: NotebookNode, cause: str, message: str) -> NotebookNode:
     """The release itself in the place of a submission that cannot be graded, with the cause."""
     notebook, _ = align([], release)
-    notebook.metadata["dlcourse"] = {"cause": cause, "message": message, "repairs": []}
+    notebook.metadata["dlcourse"] = {**_carried(release), "cause": cause, "message": message, "repairs": []}
     return notebook
+
+
+def _carried(release: NotebookNode) -> dict[str, Any]:
+    """What the release says of itself for the PDF: course, assignment and the pages of every question."""
+    about = release.metadata.get("dlcourse", {})
+    return {name: about[name] for name in ("course", "assignment", "pages") if name in about}
 
 
 def take_in(submission: Path | bytes, release: NotebookNode) -> NotebookNode:
@@ -33,7 +40,7 @@ def take_in(submission: Path | bytes, release: NotebookNode) -> NotebookNode:
     except Unreadable as error:
         return blank(release, "unreadable", str(error))
     notebook, more = align(cells, release)
-    notebook.metadata["dlcourse"] = {"cause": None, "message": "", "repairs": repairs + more}
+    notebook.metadata["dlcourse"] = {**_carried(release), "cause": None, "message": "", "repairs": repairs + more}
     return notebook
 
 

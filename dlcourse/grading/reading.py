@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 MAX_NOTEBOOK = 50 * 2**20  # bytes
 MAX_CELLS = 2000
+MAX_DEPTH = 50  # of folders in a submission
 MAX_SOURCE = 2**20  # characters of one cell
 KINDS = ("code", "markdown", "raw")
 DEFINED = re.compile(r"^(?:async def|def|class) (\w+)", re.MULTILINE)
 HEADING = re.compile(r"^##? (.*?)(?: \[[^\]]*\])?$", re.MULTILINE)  # what a graded cell belongs to, without its points
+# Links are not followed and pipes not waited for, where the system knows how; Windows must be told to read bytes.
+_CAREFULLY = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 _PICTURES = ("image/png", "image/jpeg")
 
 
@@ -59,9 +60,37 @@ def parse(raw: bytes) -> tuple[list[Submitted], list[str]]:
     Raises:
         Unreadable: not JSON, or not a notebook.
     """
+    content, repairs = notebook_json(raw)
+    kernel = _dict(content.get("metadata")).get("kernelspec")
+    if not isinstance(kernel, dict):
+        repairs.append("kernel metadata was missing")
+    elif str(kernel.get("language") or kernel.get("name", "python")).lower()[:6] != "python":
+        repairs.append(f"kernel {str(kernel.get('name'))[:40]!r} replaced by Python")
+    parsed = [_parse_cell(cell) for cell in content["cells"]]
+    if malformed := [str(number) for number, cell in enumerate(parsed) if cell is None]:
+        repairs.append(
+            f"malformed and left out: cell {', '.join(malformed[:10])}{' …' if malformed[10:] else ''} (from 0)"
+        )
+    ids = [cell.cell_id for cell in parsed if cell and cell.cell_id]
+    if len(set(ids)) < len(ids):
+        repairs.append("cells shared an id")
+    return [cell for cell in parsed if cell], repairs
+
+
+def notebook_json(raw: bytes) -> tuple[dict[str, Any], list[str]]:
+    """A notebook as JSON of format 4, within limits; nothing in its cells is checked.
+
+    Returns:
+        The notebook, whose "cells" is a list, and the repairs that reading took.
+
+    Raises:
+        Unreadable: not JSON, or not a notebook.
+    """
     content = _json(raw)
     repairs: list[str] = []
     if content.get("nbformat") in (1, 2, 3):
+        import nbformat  # slow, and seldom needed
+
         try:
             content = nbformat.convert(nbformat.from_dict(content), 4)
         except Exception as error:
@@ -74,20 +103,7 @@ def parse(raw: bytes) -> tuple[list[Submitted], list[str]]:
         raise Unreadable("not a notebook: it has no list of cells")
     if len(cells) > MAX_CELLS:
         raise Unreadable(f"{len(cells)} cells; at most {MAX_CELLS} are read")
-    kernel = _dict(content.get("metadata")).get("kernelspec")
-    if not isinstance(kernel, dict):
-        repairs.append("kernel metadata was missing")
-    elif str(kernel.get("language") or kernel.get("name", "python")).lower()[:6] != "python":
-        repairs.append(f"kernel {str(kernel.get('name'))[:40]!r} replaced by Python")
-    parsed = [_parse_cell(cell) for cell in cells]
-    if malformed := [str(number) for number, cell in enumerate(parsed) if cell is None]:
-        repairs.append(
-            f"malformed and left out: cell {', '.join(malformed[:10])}{' …' if malformed[10:] else ''} (from 0)"
-        )
-    ids = [cell.cell_id for cell in parsed if cell and cell.cell_id]
-    if len(set(ids)) < len(ids):
-        repairs.append("cells shared an id")
-    return [cell for cell in parsed if cell], repairs
+    return content, repairs
 
 
 def load(path: Path) -> bytes:
@@ -97,19 +113,41 @@ def load(path: Path) -> bytes:
         Unreadable: it is no regular file, too large, or cannot be opened.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | _CAREFULLY)
     except OSError as error:
         raise Unreadable(
             "not a regular file" if path.is_symlink() else f"cannot be opened: {error.strerror}"
         ) from error
     status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
         os.close(descriptor)
-        raise Unreadable("not a regular file")
+        raise Unreadable(
+            "a second name of another file (a hard link): put a copy in its place"
+            if stat.S_ISREG(status.st_mode)
+            else "not a regular file"
+        )
     with os.fdopen(descriptor, "rb") as file:
         if status.st_size > MAX_NOTEBOOK:
             raise Unreadable(f"{status.st_size / 2**20:.0f} MiB; at most {MAX_NOTEBOOK // 2**20} MiB are read")
         return file.read(MAX_NOTEBOOK + 1)
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a path is neither a folder nor a file of its own: a link of either kind, a pipe, a device."""
+    status = path.lstat()
+    return not stat.S_ISDIR(status.st_mode) and not (stat.S_ISREG(status.st_mode) and status.st_nlink == 1)
+
+
+def is_deep(folder: Path) -> bool:
+    """Whether folders lie in one another deeper than is copied; without recursion, which ends at a thousand."""
+    waiting = [(folder, 0)]
+    while waiting:
+        place, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            return True
+        with os.scandir(place) as entries:
+            waiting += [(Path(entry), depth + 1) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return False
 
 
 def _json(raw: bytes) -> dict[str, Any]:

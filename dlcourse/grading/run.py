@@ -35,12 +35,13 @@ class CellRun:
 
 @dataclass
 class Transcript:
-    """What a notebook did: its test cells by grade_id, and how long it took in seconds."""
+    """What a notebook did: its test cells by grade_id, how long it took in seconds; of a solution also its outputs."""
 
     cells: dict[str, CellRun] = field(default_factory=dict)
     seconds: float = 0.0
     graded_seconds: float = 0.0
     log: list[str] = field(default_factory=list)  # a line for each cell or statement that was run
+    notebook: NotebookNode | None = None
 
 
 def execute(

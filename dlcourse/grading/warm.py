@@ -123,11 +123,14 @@ def warm(
             "folder": folder,
             "environment": kernel.environment(folder, mode, threads),
             "key": key,
+            "user": None,
             "limits": {name: getattr(limits, name) for name in ("memory", "processes", "open_files")},
             "figures": figures,
             "seed": None if mode == "record" else 0,
         }
         walls = Sandbox(limits) if sandboxed else None
+        if walls is not None:
+            request["user"] = walls.user
         connection = _connect(threads)
         host = _Host(connection, walls)
         paths = {name: f"{own}/kernel-{port}" for port, name in enumerate(LISTENERS, 1)}  # named as Jupyter expects

@@ -20,6 +20,7 @@ from nbgrader.converters import GenerateFeedback
 from dlcourse.course import Course
 from dlcourse.grading import warm
 from dlcourse.grading.job import Job
+from dlcourse.grading.scratch import pack, unpack
 
 T = TypeVar("T")
 
@@ -95,4 +96,6 @@ def _end_with_parent() -> None:
 
 
 def _feedback(root: Path, assignment: str, student: str) -> None:
-    Course(root).convert(GenerateFeedback, assignment, student)
+    course = Course(root)
+    course.convert(GenerateFeedback, assignment, student, ignore=["*"])
+    unpack(pack(course.path("autograded", assignment, student)), course.path("feedback", assignment, student))

@@ -20,8 +20,8 @@ from dlcourse.handin.cells import read_notebook
 from dlcourse.handin.names import hand_in_stem, notebook_names
 from dlcourse.handin.rules import OF_FILES, Finding, check_rules
 from dlcourse.handin.sheet import Sheet, sheet_of
-
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a ZIP can state: the same files give the same bytes
+from dlcourse.pdf.pages import PageMap, written
+from dlcourse.zips import zip_bytes
 
 
 class Refused(CourseError):
@@ -75,7 +75,7 @@ def pack(
     for path, own in notebooks.items():
         findings += [f for f in check_rules(path, read_notebook(path), own) if f.rule not in OF_FILES]
     with tempfile.TemporaryDirectory(prefix="dlc-pack-") as folder:
-        pdf, warnings = _pdf(notebooks, person, Path(folder))
+        pdf, page_map, warnings = _pdf(notebooks, person, Path(folder))
         drawn = Path(folder, f"{stem}.pdf")
         drawn.write_bytes(pdf)
         try:
@@ -83,14 +83,15 @@ def pack(
         except pages.BadPdf as error:
             raise CourseError(f"The PDF did not come out whole, so nothing was written: {error}") from error
         if "pages" in sheet.rules:
-            findings += [Finding("pages", message, mend) for message, mend in pages.problems(drawn, sheet)]
+            found = dict.fromkeys(problem for own in notebooks.values() for problem in pages.problems(drawn, own))
+            findings += [Finding("pages", message, mend) for message, mend in found]
     if findings and not anyway:
         raise Refused(_refusal(findings))
     if findings:
-        pdf = _joined([pdf, _warning_page(findings, sheet, person)])
+        pdf = _joined([(pdf, page_map), _warning_page(findings, sheet, person)])
     names = notebook_names(sheet, stem)
     content = {f"{stem}.pdf": pdf} | {names[own.notebook]: path.read_bytes() for path, own in notebooks.items()}
-    content[f"{stem}.zip"] = zipped(content)
+    content[f"{stem}.zip"] = zip_bytes(dict(sorted(content.items())), compressed=False)
     count = _verified(content, stem)
     return Packed(_write(output, content), count, sheet, findings, warnings)
 
@@ -151,38 +152,50 @@ def _released(release: Path) -> dict[str, Sheet]:
     return {sheet.notebook: sheet for sheet in sheets}
 
 
-def _pdf(notebooks: dict[Path, Sheet], person: str, folder: Path) -> tuple[bytes, list[str]]:
+def _pdf(notebooks: dict[Path, Sheet], person: str, folder: Path) -> tuple[bytes, PageMap, list[str]]:
+    """The PDF of all notebooks, its page map and the warnings."""
     from dlcourse.pdf import notebook_to_pdf
 
-    parts, warnings = [], []
+    parts: list[tuple[bytes, PageMap]] = []
+    warnings: list[str] = []
     for number, (path, sheet) in enumerate(notebooks.items()):
         target = folder / f"{number}.pdf"
-        try:
-            said = notebook_to_pdf(path, target, name=person, course=sheet.course)
-        except ValueError as error:
-            raise CourseError(f"{path.name} cannot be printed: {error}") from error
-        warnings += [f"{path.name}, {warning}" if len(notebooks) > 1 else warning for warning in said]
-        parts.append(target.read_bytes())
-    return _joined(parts), warnings
+        layout = sheet.pages or "template" if sheet.layout == "template" else "natural"
+        report = notebook_to_pdf(
+            path, target, name=person, course=sheet.course, assignment=sheet.assignment, pages=layout
+        )
+        warnings += [f"{path.name}, {warning}" if len(notebooks) > 1 else warning for warning in report.warnings]
+        parts.append((target.read_bytes(), {pages.entry(sheet, title): span for title, span in report.pages.items()}))
+    return _joined(parts), _joined_map(parts), warnings
 
 
-def _joined(parts: list[bytes]) -> bytes:
-    """One PDF of several, outlines and properties kept; the same parts give the same bytes."""
+def _joined_map(parts: list[tuple[bytes, PageMap]]) -> PageMap:
+    joined: PageMap = {}
+    before = 0
+    for pdf, page_map in parts:
+        joined |= {title: (first + before, last + before) for title, (first, last) in page_map.items()}
+        before += len(pypdf.PdfReader(io.BytesIO(pdf)).pages)
+    return joined
+
+
+def _joined(parts: list[tuple[bytes, PageMap]]) -> bytes:
+    """One PDF of several, outlines, properties and page maps kept; the same parts give the same bytes."""
     if len(parts) == 1:
-        return parts[0]
+        return parts[0][0]
     writer = pypdf.PdfWriter()
-    for part in parts:
+    for part, _ in parts:
         writer.append(io.BytesIO(part))
-    if properties := pypdf.PdfReader(io.BytesIO(parts[0])).metadata:
+    if properties := pypdf.PdfReader(io.BytesIO(parts[0][0])).metadata:
         writer.add_metadata({name: str(value) for name, value in properties.items()})
+    writer.add_metadata({"/Keywords": written(_joined_map(parts))})
     joined = io.BytesIO()
     writer.write(joined)
     return joined.getvalue()
 
 
-def _warning_page(findings: list[Finding], sheet: Sheet, person: str) -> bytes:
+def _warning_page(findings: list[Finding], sheet: Sheet, person: str) -> tuple[bytes, PageMap]:
     """The last page of a hand-in that breaks rules: last, so that every question keeps its page."""
-    from dlcourse.pdf.document import notebook_node_to_pdf
+    from dlcourse.pdf.bounded import node_to_pdf
 
     lines = ["# Packed although hand-in rules are broken", "", "For the grader; nothing is deducted by itself.", ""]
     for finding in findings:
@@ -191,8 +204,8 @@ def _warning_page(findings: list[Finding], sheet: Sheet, person: str) -> bytes:
     page = new_notebook(
         cells=[new_markdown_cell("\n".join(lines))], metadata={"title": f"{sheet.assignment}: warnings"}
     )
-    pdf, _ = notebook_node_to_pdf(page, name="warnings", folder=None, student=person, course=sheet.course)
-    return pdf
+    pdf, report = node_to_pdf(page, None, "warnings", name=person, course=sheet.course, assignment=sheet.assignment)
+    return pdf, {"Warnings": (1, max(last for _, last in report.pages.values()))}
 
 
 def _said(finding: Finding) -> str:
@@ -207,17 +220,6 @@ def _plain(text: str) -> str:
 def _refusal(findings: list[Finding]) -> str:
     lines = [f"  {finding.rule}: {_said(finding)}. {finding.mend}." for finding in findings]
     return "\n".join(["Not packed. Mend this, or add --anyway to pack it with a page of warnings:", *lines])
-
-
-def zipped(content: dict[str, bytes]) -> bytes:
-    """A ZIP that depends on names and bytes alone. Not compressed: compressors differ from machine to machine."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(content):
-            info = zipfile.ZipInfo(name, _EPOCH)
-            info.create_system, info.external_attr = 3, 0o100644 << 16
-            archive.writestr(info, content[name])
-    return file.getvalue()
 
 
 def _verified(content: dict[str, bytes], stem: str) -> int:

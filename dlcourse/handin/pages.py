@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pypdf
 
+from dlcourse.errors import CourseError
 from dlcourse.handin.sheet import Sheet
+from dlcourse.pdf.pages import PageMap, differences, page_map
 
 MAX_PDF = 200 * 2**20  # bytes
 MAX_ZIP = 500 * 2**20  # bytes, unpacked
@@ -47,6 +49,32 @@ def problems(path: Path, sheet: Sheet) -> Iterator[tuple[str, str]]:
         return
     if sheet.max_pages and pages > sheet.max_pages:
         yield f"{path.name} has {pages} pages, at most {sheet.max_pages} are allowed", "Shorten outputs and texts"
+    if sheet.layout == "template":
+        try:
+            found = page_map(path)
+        except CourseError as error:
+            yield str(error), again
+            return
+        for difference in differences(_of_notebook(found, sheet), sheet.pages):
+            yield difference, f"{again}; where a question is too long, shorten outputs and texts"
+
+
+def entry(sheet: Sheet, title: str) -> str:
+    """What a question is called in the page map of a PDF: with its notebook's name where there are several."""
+    return f"{sheet.notebook}: {title}" if len(sheet.notebooks) > 1 else title
+
+
+def _of_notebook(found: PageMap, sheet: Sheet) -> PageMap:
+    """The part of a page map that is of one notebook, counted from that notebook's first page.
+
+    `course pdf` prints one notebook and names none: then the whole map is of that one.
+    """
+    prefix = entry(sheet, "")
+    if not any(title.startswith(prefix) for title in found):
+        return found
+    own = {title[len(prefix) :]: span for title, span in found.items() if title.startswith(prefix)}
+    before = min(first for first, _ in own.values()) - 1
+    return {title: (first - before, last - before) for title, (first, last) in own.items()}
 
 
 def zip_problem(path: Path, expected: list[str]) -> str | None:

@@ -65,6 +65,7 @@ class HandInSheet(NbGraderPreprocessor):
             penalties={rule: percent for rule, percent in rules.penalties.items() if rules.on(rule) and percent},
             comment_lines=rules.comment_lines,
             max_pages=rules.max_pages,
+            layout=rules.layout,
             due=due.isoformat() if due else None,
             headings=headings,
         )

@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from dlcourse.handin import pages, writing
 from dlcourse.handin.cells import FoundCell, find_cells
 from dlcourse.handin.names import hand_in_name, notebook_names
-from dlcourse.handin.sheet import Sheet, digest
+from dlcourse.handin.sheet import FIRST_CELL, Sheet, digest
 
 RERUN = "Choose Kernel → Restart Kernel and Run All Cells, then save"
 
@@ -157,7 +157,7 @@ def _scratch(nb: Examined) -> Iterator[Finding]:
             yield _at(cell, "scratch", "an empty cell", "Delete it")
         elif cell.role != "own" or cell.kind != "code" or cell.grade_id in names:
             continue  # a copy of a graded cell is told of by another rule
-        elif known and not writing.KEEP.match(cell.source):
+        elif known and cell.cell_id != FIRST_CELL and not writing.KEEP.match(cell.source):
             mend = "Delete it; if it is part of your answer, begin it with a comment `# keep: why`"
             yield _at(cell, "scratch", "a code cell that the assignment does not have", mend)
 

@@ -6,7 +6,7 @@ import datetime
 import re
 import zoneinfo
 
-from traitlets import Dict, Float, Int, TraitError, Unicode, validate
+from traitlets import Dict, Enum, Float, Int, TraitError, Unicode, validate
 from traitlets.config import Config, Configurable
 
 from dlcourse.errors import CourseError
@@ -55,6 +55,11 @@ class HandIn(Configurable):
     ).tag(config=True)
     comment_lines = Int(15, min=1, help="Answers in code of this many lines or more need a comment.").tag(config=True)
     max_pages = Int(0, min=0, help="The most pages that a PDF may have; 0: any number.").tag(config=True)
+    layout = Enum(
+        ["natural", "template"],
+        "natural",
+        help="Pages of a PDF. natural: every question as long as it is. template: the pages that the build allots.",
+    ).tag(config=True)
     timezone = Unicode("UTC", help="The zone that deadlines are stated in, such as America/New_York.").tag(config=True)
     deadlines = Dict(
         Unicode(),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from nbformat import NotebookNode
 
 from dlcourse.errors import CourseError
+from dlcourse.pdf.pages import template_in
 
+FIRST_CELL = "install-course"  # the id of the cell that a download starts with; to grading it is the learner's own
 FORMAT = 1
 # What a cell of the release is: kept as it is (locked, given, heading), worked in (answer, free), filled in.
 ROLES = ("locked", "given", "heading", "answer", "free", "collaborators")
@@ -44,14 +46,17 @@ class Sheet:
     penalties: dict[str, float]  # percent
     comment_lines: int
     max_pages: int
+    layout: str  # of the PDF: "natural", or "template" for the pages below
     due: str | None  # ISO 8601 with its offset: a learner's machine may have no time zones
     headings: dict[str, str] = field(default_factory=dict)  # by grade_id of the answer
     cells: list[ReleasedCell] = field(default_factory=list)
+    pages: dict[str, int] = field(default_factory=dict)  # by question; stands beside the sheet, measured after it
 
     def as_metadata(self) -> dict[str, Any]:
         """JSON for a notebook's metadata: a cell is one line."""
         cells = [f"{c.cell_id} {c.grade_id or '-'} {c.role} {c.digest}" for c in self.cells]
-        return {"format": FORMAT, **asdict(self), "cells": cells}
+        about = {name: value for name, value in asdict(self).items() if name != "pages"}
+        return {"format": FORMAT, **about, "cells": cells}
 
     def deadline(self) -> datetime.datetime | None:
         """When the assignment is due."""
@@ -69,7 +74,7 @@ def sheet_of(notebook: NotebookNode) -> Sheet | None:
     if stored is None:
         return None
     try:
-        return _read(dict(stored))
+        return replace(_read(dict(stored)), pages=template_in(notebook))
     except (TypeError, ValueError, KeyError) as error:
         raise CourseError(
             "The hand-in rules in the notebook's metadata cannot be read: it was made by another version of the "
@@ -91,6 +96,7 @@ def _read(stored: dict[str, Any]) -> Sheet:
         all(isinstance(percent, (int, float)) for percent in sheet.penalties.values()),
         all(type(number) is int for number in (sheet.team, sheet.comment_lines, sheet.max_pages)),
         all(cell.role in ROLES for cell in cells),
+        sheet.layout in ("natural", "template"),
         sheet.due is None or sheet.deadline(),
         _STEM.fullmatch(sheet.stem),  # it becomes a format string and a file name
         all(_NAME.fullmatch(name) for name in [sheet.notebook, *sheet.notebooks]),

@@ -12,10 +12,10 @@ from dlcourse.build.lint import leaks
 from dlcourse.course import Course
 from dlcourse.errors import CourseError
 from dlcourse.grading.key import AnswerKey
-from dlcourse.lms.archive import write_zip
+from dlcourse.handin.sheet import FIRST_CELL
 from dlcourse.lms.wheel import requirements, wheel
+from dlcourse.zips import write_zip
 
-FIRST_CELL = "install-course"  # the cell's id; grading takes it for one of the learner's own, which finds nothing to do
 _HERE = Path(__file__).parent
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dlcourse
 from dlcourse.errors import CourseError
-from dlcourse.lms.archive import zip_bytes
+from dlcourse.zips import zip_bytes
 
 # What only those who grade need. No solution and no reference is ever part of the package.
 GRADERS = (
@@ -27,12 +27,16 @@ GRADERS = (
     "grading/report.py",
     "grading/reproduce.py",
     "grading/sandbox.py",
+    "grading/seccomp.py",
     "grading/steps.py",
+    "grading/stream.py",
     "grading/verdict.py",
     "grading/warm.py",
     "grading/workers.py",
     "lms/",
     "new.py",
+    "pdf/batch.py",
+    "pdf/blank.py",
     "requirements.lock",
     "sample.json",
     "sample.py",

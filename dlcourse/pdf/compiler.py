@@ -1,11 +1,24 @@
-"""The Typst compiler, shut in one private folder: no system fonts, no packages, no files from elsewhere."""
+"""The Typst compiler, shut in one private folder: no packages, no files from elsewhere."""
+
+from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import typst
+
+# Fonts of the usual systems for what the shipped ones lack. Named, because some systems have a font of mere boxes for
+# every character, which would hide that a character cannot be read.
+_SYSTEM_FONTS = (
+    "Noto Sans CJK SC", "Noto Serif CJK SC", "Noto Sans SC", "PingFang SC", "Hiragino Sans",
+    "Microsoft YaHei", "SimSun",    "Source Han Sans SC", "WenQuanYi Micro Hei", "Droid Sans Fallback", "Malgun Gothic",
+    "Apple SD Gothic Neo",
+    "Noto Sans", "Arial Unicode MS", "Noto Sans Devanagari", "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Thai",
+    "Segoe UI", "Noto Color Emoji", "Apple Color Emoji", "Segoe UI Emoji", "Noto Emoji",
+)  # fmt: skip
 
 # Named one by one: matplotlib's folder also holds a "last resort" font, whose boxes would hide every missing glyph.
 _FONT_FILES = (
@@ -16,6 +29,9 @@ _FONT_FILES = (
     "DejaVuSansMono-Bold.ttf",
     "DejaVuSansMono-Oblique.ttf",
 )
+
+
+SYNTAX = "python.sublime-syntax"
 
 
 class CompileError(Exception):
@@ -30,11 +46,23 @@ class Block:
         source: Typst markup.
         fallback: Typst markup that shows the same thing plainly, from escaped strings only.
         where: for warnings, such as "cell 3".
+        question: the title of the question that begins here, or an empty string.
     """
 
     source: str
     fallback: str
     where: str
+    question: str = ""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a section begins or ends: its page, from 1, and the height there in points from the paper's top."""
+
+    title: str
+    end: bool
+    page: int
+    y: float
 
 
 def dejavu_folder() -> Path:
@@ -58,7 +86,18 @@ class Compiler:
         fonts.mkdir()
         for name in _FONT_FILES:
             shutil.copyfile(dejavu_folder() / name, fonts / name)
+        shutil.copyfile(Path(__file__).with_name(SYNTAX), root / SYNTAX)
         self._fonts = typst.Fonts(include_system_fonts=False, font_paths=[str(fonts)])
+        self._typst: typst.Compiler | None = None
+
+    def use_system_fonts(self) -> list[str]:
+        """Let the machine's own fonts be used too; return the families that may help."""
+        fonts = typst.Fonts(include_system_fonts=True, font_paths=[str(self.root / "fonts")])
+        found = set(fonts.families())
+        families = [name for name in _SYSTEM_FONTS if name in found]
+        if families:
+            self._fonts = fonts
+        return families
 
     def pdf(self, source: str, archival: bool = False) -> bytes:
         """The PDF of `source`, the same bytes for the same source.
@@ -77,6 +116,7 @@ class Compiler:
             compiler = typst.Compiler(
                 str(main), root=str(self.root), font_paths=self._fonts, package_path=nowhere, package_cache_path=nowhere
             )
+            self._typst = compiler
             data = compiler.compile(format="pdf", pdf_standards=["a-2b"] if archival else [], timestamp=0)
         except typst.TypstError as error:
             raise CompileError(str(error.message)) from error
@@ -88,6 +128,12 @@ class Compiler:
             raise CompileError("no single PDF came out")
         return data
 
+    def marks(self) -> list[Mark]:
+        """The section marks of the PDF that was made last."""
+        assert self._typst is not None
+        found = json.loads(self._typst.query("<section>", field="value"))
+        return [Mark(one["title"], one["end"], one["page"], one["y"]) for one in found]
+
     def problem(self, source: str) -> str | None:
         """Typst's message on `source`, or None if it compiles."""
         try:
@@ -96,32 +142,24 @@ class Compiler:
             return str(error)
         return None
 
-    def document(self, preamble: str, blocks: list[Block]) -> tuple[bytes, list[str]]:
-        """The PDF of all blocks; a block that Typst refuses is replaced by its fallback, never the whole lost.
-
-        Returns:
-            The PDF, and a warning for each replaced block.
-        """
+    def mended(self, preamble: str, blocks: list[Block]) -> tuple[list[Block], list[str]]:
+        """The blocks, those that Typst refuses replaced by their fallback, and a warning for each of these."""
         warnings: list[str] = []
-        try:
-            return self.pdf(preamble + "".join(block.source for block in blocks)), warnings
-        except CompileError:
-            culprits = self._culprits(preamble, blocks)
-        replaced = list(blocks)
-        for index, message in culprits:
+        mended = list(blocks)
+        for index, message in self.culprits(preamble, [block.source for block in blocks]):
             block = blocks[index]
             plain = block.fallback if self.problem(preamble + block.fallback) is None else '#note("not shown");\n'
-            replaced[index] = Block(plain, plain, block.where)
+            mended[index] = Block(plain, plain, block.where, block.question)
             warnings.append(f"{block.where}: could not be typeset, shown as its source ({message})")
-        return self.pdf(preamble + "".join(block.source for block in replaced)), warnings
+        return mended, warnings
 
-    def _culprits(self, preamble: str, blocks: list[Block], start: int = 0) -> list[tuple[int, str]]:
-        """(index, message) of the blocks that fail, found by halving."""
-        message = self.problem(preamble + "".join(block.source for block in blocks))
-        if message is None or not blocks:
+    def culprits(self, preamble: str, sources: list[str], start: int = 0) -> list[tuple[int, str]]:
+        """(index, message) of the sources that fail, found by halving."""
+        message = self.problem(preamble + "".join(sources))
+        if message is None or not sources:
             return []
-        if len(blocks) == 1:
+        if len(sources) == 1:
             return [(start, message)]
-        middle = len(blocks) // 2
-        left = self._culprits(preamble, blocks[:middle], start)
-        return left + self._culprits(preamble, blocks[middle:], start + middle)
+        middle = len(sources) // 2
+        left = self.culprits(preamble, sources[:middle], start)
+        return left + self.culprits(preamble, sources[middle:], start + middle)

@@ -1,5 +1,7 @@
 """Pictures into the private folder: checked, bounded, and only from the notebook or the folder it lies in."""
 
+from __future__ import annotations
+
 import base64
 import binascii
 import hashlib
@@ -9,15 +11,18 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_to_bytes
 
-from PIL import Image
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 _MAX_BYTES = 20 * 2**20
 _MAX_PIXELS = 60_000_000
 _MAX_SIDE = 2400  # pixels: beyond print resolution at the width of the page
 _EMBEDDABLE = {"PNG": "png", "JPEG": "jpg"}
+_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+_ORIENTATION = 0x0112  # of EXIF
 _SVG_LINK = re.compile(rb"""(?:xlink:)?href\s*=\s*(?:"(?!#|data:)[^"]*"|'(?!#|data:)[^']*')""", re.IGNORECASE)
 _SVG_SIZE = re.compile(rb"""\s(width|height)\s*=\s*["']\s*([\d.]+)\s*(pt|px|)\s*["']""")
 _SVG_BOX = re.compile(rb"""\sviewBox\s*=\s*["']\s*[-\d.]+[\s,]+[-\d.]+[\s,]+([\d.]+)[\s,]+([\d.]+)""")
@@ -29,11 +34,12 @@ class ImageError(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture in the compiler's folder: file name there, natural width and height in points."""
+    """A picture in the compiler's folder: file name there, natural width and height in points, frames it has."""
 
     name: str
     width: float
     height: float
+    frames: int = 1
 
 
 def _svg_size(data: bytes) -> tuple[float, float]:
@@ -63,6 +69,7 @@ class ImageStore:
         self.root = root
         self.folder = folder.resolve() if folder is not None else None
         self._check = check
+        self._stored: dict[str, Picture] = {}  # by digest: a picture may be shown twice
 
     def add(self, data: bytes) -> Picture:
         """Store PNG, JPEG, GIF, WebP (as PNG) or SVG bytes.
@@ -72,31 +79,52 @@ class ImageStore:
         """
         if len(data) > _MAX_BYTES:
             raise ImageError(f"larger than {_MAX_BYTES // 2**20} MiB")
+        digest = hashlib.sha256(data).hexdigest()
+        if digest not in self._stored:
+            self._stored[digest] = self._store(data)
+        return self._stored[digest]
+
+    def _store(self, data: bytes) -> Picture:
         if b"<svg" in data[:4096]:
             return self._add_svg(data)
         try:
+            from PIL import Image as Images  # only notebooks with pictures pay for it
+
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                with Image.open(io.BytesIO(data)) as image:
+                with Images.open(io.BytesIO(data)) as image:
                     return self._add_raster(image, data)
         except ImageError:
             raise
         except Exception as error:  # a decoder fed with hostile bytes may raise anything
             raise ImageError("not a readable picture") from error
 
-    def _add_raster(self, image: Image.Image, data: bytes) -> Picture:
+    def _add_raster(self, image: Image, data: bytes) -> Picture:
         width, height = image.size
         if width * height > _MAX_PIXELS:
             raise ImageError(f"more than {_MAX_PIXELS // 1_000_000} million pixels")
-        image.load()
+        frames = min(getattr(image, "n_frames", 1), 10_000)
         suffix = _EMBEDDABLE.get(image.format or "")
-        if suffix is None or max(width, height) > _MAX_SIDE or image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
-            smaller = image.convert("RGBA")
+        turned = suffix == "jpg" and image.getexif().get(_ORIENTATION, 1) != 1  # phones write how they were held
+        fits = not turned and max(width, height) <= _MAX_SIDE and image.mode in _MODES
+        if suffix == "png" and fits:
+            image.verify()  # its checksums; the typesetter decodes it anyway
+        elif suffix and fits:
+            image.load()
+        else:
+            from PIL import ImageOps
+
+            image.draft("RGB", (_MAX_SIDE, _MAX_SIDE))  # a large JPEG need not be decoded whole
+            image.seek(0)
+            opaque = suffix == "jpg" and image.mode != "CMYK"
+            smaller = ImageOps.exif_transpose(image).convert("RGB" if opaque else "RGBA")
+            if turned and (smaller.width > smaller.height) != (width > height):
+                width, height = height, width
             smaller.thumbnail((_MAX_SIDE, _MAX_SIDE))
             buffer = io.BytesIO()
-            smaller.save(buffer, "PNG")
-            data, suffix = buffer.getvalue(), "png"
-        return Picture(self._write(data, suffix), width * 0.75, height * 0.75)
+            smaller.save(buffer, "JPEG" if opaque else "PNG", quality=88)
+            data, suffix = buffer.getvalue(), "jpg" if opaque else "png"
+        return Picture(self._write(data, suffix), width * 0.75, height * 0.75, frames)
 
     def _add_svg(self, data: bytes) -> Picture:
         if b"<!ENTITY" in data:

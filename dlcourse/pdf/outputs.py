@@ -1,20 +1,23 @@
 """The outputs of a code cell into Typst."""
 
+from __future__ import annotations
+
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from dlcourse.pdf.compiler import Block
 from dlcourse.pdf.context import Context
-from dlcourse.pdf.hypertext import html_to_text
 from dlcourse.pdf.images import ImageError
 from dlcourse.pdf.markdown import MarkdownRenderer
 from dlcourse.pdf.template import COLUMNS
 from dlcourse.terminal import capped, strip_ansi
 
-MAX_LINES = 60  # of one text output
-_MAX_TRACEBACK = 40  # lines
 _MAX_OUTPUTS = 80  # of one cell
-_PICTURES = ("image/png", "image/jpeg", "image/svg+xml")
+_PICTURES = ("image/png", "image/jpeg", "image/svg+xml", "image/gif", "image/webp")
+_NAMELESS = re.compile(r"\s*<[\w.]+(?: object)?(?: at 0x[0-9a-f]+)?>\s*\Z")  # all that such an object says of itself
+_FRAME = re.compile(r'frames\[\d+\]\s*=\s*"data:(image/(?:png|jpeg));base64,([^"]+)"')  # matplotlib's animations
 
 
 def joined(value: object) -> str:
@@ -59,7 +62,9 @@ class OutputRenderer:
     def _output(self, output: Mapping[str, Any]) -> str:
         kind = output.get("output_type")
         if kind == "stream":
-            return self._text("".join(output["pieces"]))
+            return self._text(
+                "".join(output["pieces"]), "output-block" if output.get("name") != "stderr" else "warning-block"
+            )
         if kind == "error":
             return self._error(output)
         data = output.get("data")
@@ -73,8 +78,8 @@ class OutputRenderer:
             text = joined(data.get("text/plain", "[output]"))
         return self._text(text, quiet=True)
 
-    def _text(self, text: str, function: str = "output-block", limit: int = MAX_LINES, quiet: bool = False) -> str:
-        lines, hidden = capped(text, COLUMNS, limit)
+    def _text(self, text: str, function: str = "output-block", limit: int | None = None, quiet: bool = False) -> str:
+        lines, hidden = capped(text, COLUMNS, limit or self._context.density.lines)
         if hidden and not quiet:
             self._context.warn(f"{hidden} output lines not shown")
         shown = "\n".join(lines)
@@ -84,24 +89,52 @@ class OutputRenderer:
         text = "\n".join(map(str, output.get("traceback") or []))
         if not strip_ansi(text).strip():
             text = f"{output.get('ename', 'Error')}: {output.get('evalue', '')}"
-        return self._text(text, "error-block", _MAX_TRACEBACK)
+        return self._text(text, "error-block", self._context.density.traceback)
 
     def _bundle(self, data: Mapping[str, Any]) -> str:
         """The best of a MIME bundle that paper can show."""
+        plain = joined(data.get("text/plain", ""))
         for kind in _PICTURES:
             if kind in data:
-                try:
-                    return self._context.figure(self._context.images.from_mime(kind, data[kind]))
-                except ImageError as error:
-                    return f"\n{self._context.placeholder(f'{kind} output', error)}\n\n"
+                return self._picture(kind, data[kind], plain)
         for kind in ("text/markdown", "text/latex"):
             if kind in data:
-                return f"#block[{self._markdown.render_within(joined(data[kind]))}]\n"
-        if "text/plain" in data:
-            return self._text(joined(data["text/plain"]))
-        if "text/html" in data:
-            return self._text(html_to_text(joined(data["text/html"])))
-        if not data:
+                return f"#block[{''.join(part.source for part in self._markdown.render(joined(data[kind])))}]\n"
+        if "text/html" in data and (shown := self._html(joined(data["text/html"]), plain)):
+            return shown
+        if plain:
+            return self._text(plain)
+        if not data or set(map(str, data)) <= {"text/html", "text/plain"}:
             return ""
-        self._context.warn(f"output of type {', '.join(sorted(map(str, data)))} not shown")
-        return self._context.escaper.note(f"[output of type {', '.join(sorted(map(str, data)))} not shown]")
+        return self._other(data)
+
+    def _picture(self, kind: str, value: object, plain: str) -> str:
+        try:
+            picture = self._context.images.from_mime(kind, value)
+        except ImageError as error:
+            return f"\n{self._context.placeholder(f'{kind} output', error)}\n\n"
+        if picture.frames > 1:
+            self._context.warn(f"an animation: the first of {picture.frames} frames is shown")
+        return self._context.figure(picture, plain or "figure")
+
+    def _html(self, html: str, plain: str) -> str:
+        """HTML where it says more than the plain text: a table, or an object without words of its own."""
+        if frames := _FRAME.findall(html):
+            kind, data = frames[-1]
+            self._context.warn(f"an animation: the last of {len(frames)} frames is shown")
+            return self._picture(kind, data.replace("\\\n", "").replace("\\n", ""), "animation")
+        if plain and not _NAMELESS.match(plain) and "<table" not in html:
+            return ""
+        shown = "".join(part.source for part in self._markdown.html(html))
+        if not shown and re.search(r"<(?:iframe|video|audio|script)\b", html):
+            self._context.warn("an interactive output is not shown")
+            return self._context.escaper.note("[interactive output not shown]")
+        return f"#block[{shown}]\n" if shown else ""
+
+    def _other(self, data: Mapping[str, Any]) -> str:
+        """A type that paper has no way to show; JSON is text."""
+        if "application/json" in data:
+            return self._text(json.dumps(data["application/json"], indent=1, ensure_ascii=False, default=str))
+        listed = ", ".join(sorted(map(str, data)))
+        self._context.warn(f"output of type {listed} not shown")
+        return self._context.escaper.note(f"[output of type {listed} not shown]")

@@ -18,8 +18,8 @@ import dlcourse
 from dlcourse.course import Course
 from dlcourse.errors import CourseError
 from dlcourse.grading.key import AnswerKey, Statement, is_test, read_reference
-from dlcourse.lms.archive import write_zip
 from dlcourse.lms.wheel import requirements, wheel
+from dlcourse.zips import write_zip
 
 FOLDER = "grading"  # in the archive: answer keys, releases and data
 SCRIPTS = ("setup.sh", "run_autograder")

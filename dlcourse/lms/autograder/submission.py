@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import stat
-import zipfile
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from nbformat import NotebookNode
 
 from dlcourse.grading.reading import Unreadable, read_cells
+from dlcourse.handin.archive import MAX_ENTRIES, BadArchive, opened
+from dlcourse.handin.paths import is_junk
 
-MAX_ENTRIES = 500
 MAX_BYTES = 64 * 2**20  # of all files together, unpacked
-_SKIPPED = ("__MACOSX", ".ipynb_checkpoints", "__pycache__")
 
 
 def take_out(submission: Path, target: Path) -> list[str]:
@@ -32,7 +31,7 @@ def take_out(submission: Path, target: Path) -> list[str]:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode):
             notes.append(f"{name}: not a regular file")
-        elif _hidden(PurePosixPath(name)):
+        elif is_junk(name):
             continue
         elif path.suffix.lower() == ".zip":
             left = _unpack(path, target, left, notes)
@@ -54,47 +53,24 @@ def _put(content: bytes, target: Path, name: str, notes: list[str]) -> None:
         notes.append(f"{name[:80]!r}: left out, there is a file of that name already, or it cannot be one")
 
 
-def _hidden(name: PurePosixPath) -> bool:
-    return any(part.startswith(".") or part in _SKIPPED for part in name.parts)
-
-
 def _unpack(path: Path, target: Path, left: int, notes: list[str]) -> int:
     """Unpack a ZIP next to the loose files; return how many bytes may still come."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            if len(entries) > MAX_ENTRIES:
-                notes.append(f"{path.name}: {len(entries)} entries; at most {MAX_ENTRIES} are unpacked")
-            for entry in entries[:MAX_ENTRIES]:
-                if why := _refused(entry):
-                    notes.append(f"{path.name}: {entry.filename[:80]!r} {why}")
+        with opened(path, MAX_ENTRIES) as (entries, refused):
+            notes += [f"{path.name}: {one.name[:80]!r} {one.why}" for one in refused]
+            for entry in entries:
+                if is_junk(entry.name):
                     continue
-                if _hidden(PurePosixPath(entry.filename)):
+                try:
+                    content = entry.read(left)
+                except BadArchive as error:
+                    notes.append(f"{path.name}: {entry.name[:80]!r} {error}")
                     continue
-                with archive.open(entry) as opened:
-                    content = opened.read(left + 1)  # what it holds, whatever size it states
-                if len(content) > left:
-                    notes.append(f"{path.name}: more than {MAX_BYTES // 2**20} MiB in all")
-                    return left
                 left -= len(content)
-                _put(content, target, entry.filename, notes)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, RuntimeError, EOFError) as error:
-        notes.append(f"{path.name}: cannot be unpacked ({type(error).__name__})")
-    except Exception as error:  # a compressed stream can be broken in ways of its own
-        notes.append(f"{path.name}: is damaged ({type(error).__name__})")
+                _put(content, target, entry.name, notes)
+    except BadArchive as error:
+        notes.append(f"{path.name}: {error}")
     return left
-
-
-def _refused(entry: zipfile.ZipInfo) -> str:
-    name = PurePosixPath(entry.filename)
-    kind = stat.S_IFMT(entry.external_attr >> 16)
-    if name.is_absolute() or ".." in name.parts or "\\" in entry.filename or ":" in entry.filename:
-        return "leads out of the archive"
-    if kind not in (0, stat.S_IFREG):
-        return "is a link or no regular file"
-    if entry.flag_bits & 1:
-        return "is encrypted"
-    return ""
 
 
 def find_notebooks(folder: Path, releases: Mapping[str, NotebookNode]) -> tuple[dict[str, Path], list[str]]:
