@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/$(VENV)-uv/bin:$(PATH)
 
-.PHONY: setup demo test build sample audit bench-pdf wheel lint lock clean
+.PHONY: setup demo test build sample audit models bench-pdf wheel lint lock clean
 
 setup: $(VENV)/.done  ## .venv from the lock
 
@@ -26,6 +26,9 @@ sample: setup  ## submitted/, autograded/, feedback/ and gradebook.db of the sam
 
 audit: setup  ## the fairness report of every assignment
 	for a in source/*/; do $(BIN)/course audit $$(basename $$a) || exit 1; done
+
+models: setup  ## the small networks that ps7_explainability explains, trained and measured anew (minutes)
+	$(BIN)/python scripts/train_models.py
 
 bench-pdf: setup  ## seconds for a PDF beside nbconvert's webpdf and xelatex, which it installs on Debian (about 1 GB)
 	$(if $(filter 0,$(shell id -u)),,sudo) apt-get install -y --no-install-recommends chromium pandoc texlive-xetex \

@@ -204,7 +204,7 @@ def main() -> int:
     from dlcourse.course import Course
     from dlcourse.grading.grade import grade
 
-    for made in ("release", "autograded", "feedback"):
+    for made in (Path("release", ASSIGNMENT), "autograded", "feedback"):
         shutil.rmtree(ROOT / made, ignore_errors=True)
     (ROOT / "gradebook.db").unlink(missing_ok=True)
     course = Course(ROOT)

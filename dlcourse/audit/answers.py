@@ -100,13 +100,16 @@ def deletions(source: NotebookNode, harmless: set[tuple[str, str]]) -> list[Answ
     made = []
     for grade_id, text in solutions(source).items():
         lines = text.split("\n")
-        begin = next(n for n, line in enumerate(lines) if line.strip() == BEGIN_SOLUTION)
-        end = next(n for n, line in enumerate(lines) if line.strip() == END_SOLUTION)
-        indent = lines[begin][: len(lines[begin]) - len(lines[begin].lstrip())]
-        emptied = "\n".join([*lines[:begin], f"{indent}return None", *lines[end + 1 :]])
-        made.append(Answer(f"{grade_id} emptied", grade_id, "an empty function", emptied))
+        marks = (BEGIN_SOLUTION, END_SOLUTION)
+        begins, ends = ([n for n, line in enumerate(lines) if line.strip() == mark] for mark in marks)
+        regions = list(zip(begins, ends, strict=True))
+        for number, (begin, end) in enumerate(regions, 1):
+            indent = lines[begin][: len(lines[begin]) - len(lines[begin].lstrip())]
+            emptied = "\n".join([*lines[:begin], f"{indent}return None", *lines[end + 1 :]])
+            part = f", part {number}" if len(regions) > 1 else ""
+            made.append(Answer(f"{grade_id} emptied{part}", grade_id, "an empty function", emptied))
         for node in ast.walk(ast.parse(text)):
-            if not isinstance(node, ast.stmt) or not begin < node.lineno - 1 < end:
+            if not isinstance(node, ast.stmt) or not any(a < node.lineno - 1 < b for a, b in regions):
                 continue
             first, last = node.lineno - 1, node.end_lineno or node.lineno
             line = lines[first].strip()

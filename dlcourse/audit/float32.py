@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from dlcourse.payload import is_tensor
+
 
 def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Call ``function`` with every float64 array of its arguments, nested ones too, cast to float32."""
+    """Call ``function`` with every float64 array or tensor of its arguments, nested ones too, cast to float32."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -22,6 +24,8 @@ def in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
 def _cast(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.dtype == np.float64:
         return value.astype(np.float32)
+    if is_tensor(value) and str(value.dtype) == "torch.float64":
+        return value.float()
     if isinstance(value, tuple):
         return tuple(_cast(item) for item in value)
     if isinstance(value, list):

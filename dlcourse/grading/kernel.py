@@ -41,6 +41,7 @@ ARITHMETIC = {
     "OPENBLAS_CORETYPE": "Haswell",
     "ATEN_CPU_CAPABILITY": "avx2",
     "MKL_CBWR": "AVX2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",  # float32 convolutions
 }
 Message = dict[str, Any]
 
