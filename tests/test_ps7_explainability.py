@@ -210,7 +210,7 @@ def test_contrastcam_equals_grad_cam_of_its_score(name: str, layer_idx: int) -> 
 def test_the_lessons_of_contrastcam_are_true() -> None:
     """P against P is not Grad-CAM; a network that is sure of P contrasts the logits of P and Q."""
     network, sample = models.load("resnet50").double(), train_models.normalised(_scene((0, 1)))[:1].double()
-    W, cam = network.fc.weight.detach(), C["ContrastCAM"](network, None)
+    W, cam = network.fc.weight.detach().clone(), C["ContrastCAM"](network, None)
     P = int(cam(sample, 0)[1].argmax())
     cam(sample, P)
     assert F.cosine_similarity(cam.gradients["value"].mean(dim=(2, 3)), W[[P]]).item() < 0
@@ -303,9 +303,10 @@ def test_training_can_be_repeated() -> None:
 @pytest.fixture(scope="module")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
     """A scratch copy of the course with this assignment built."""
-    course = Course(tmp_path_factory.mktemp("ps7") / "course")
+    root = tmp_path_factory.mktemp("ps7")
+    shutil.copy(ROOT / "nbgrader_config.py", root)
+    course = Course(root)
     shutil.copytree(SOURCE, course.path("source", SOURCE.name))
-    shutil.copy(ROOT / "nbgrader_config.py", course.root)
     build(Course(course.root), SOURCE.name)
     return Course(course.root)
 
