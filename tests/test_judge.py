@@ -103,7 +103,7 @@ def test_score_bounds(checks: list[tuple[float, bool]], points: float) -> None:
     score = judge_cell(cell(*weights), sent(passed), points).score
     assert 0 <= score <= points
     if sum(weights) > 0:
-        assert score == pytest.approx(points * sum(w for w, p in checks if p) / sum(weights))
+        assert score == pytest.approx(points * (sum(w for w, p in checks if p) / sum(weights)))
         assert judge_cell(cell(*weights), sent([True] * len(checks)), points).score == points
     for n in range(len(checks)):
         more = [right or n == m for m, right in enumerate(passed)]

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing import get_context
 
 import nbformat
 from nbformat import NotebookNode
 
 from dlcourse.audit.answers import Answer, deletions, load, solutions
 from dlcourse.course import Course
+from dlcourse.grading import warm
 from dlcourse.grading.judge import CellVerdict, judge_cell
 from dlcourse.grading.key import AnswerKey, is_test
 from dlcourse.grading.run import execute
@@ -123,11 +125,17 @@ def _run_all(
     trunk: NotebookNode, key: AnswerKey, jobs: list[tuple[dict[str, str], int]], say: Callable[[int, int], None]
 ) -> list[Verdicts]:
     results = []
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    servers = {threads: warm.server(threads).address for _, threads in jobs}
+    with ProcessPoolExecutor(os.cpu_count(), get_context("forkserver"), _begin, (servers,)) as pool:
         for verdicts in pool.map(partial(_run, trunk, key), jobs):
             results.append(verdicts)
             say(len(results), len(jobs))
     return results
+
+
+def _begin(servers: dict[int, str]) -> None:
+    for threads, address in servers.items():
+        warm.lend(address, threads)
 
 
 def _run(trunk: NotebookNode, key: AnswerKey, job: tuple[dict[str, str], int]) -> Verdicts:

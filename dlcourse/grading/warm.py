@@ -76,26 +76,28 @@ class ForkServer:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-_servers: dict[int, ForkServer] = {}
+_servers: dict[tuple[int, int], ForkServer] = {}  # by process, since a forked one inherits this, and threads
 LENT = "DLCOURSE_FORK_SERVER_"  # with the number of threads: a process lends its fork server to its workers
 
 
 def server(threads: int) -> ForkServer:
     """This process's fork server, started when there is none."""
-    found = _servers.get(threads)
+    mine = (os.getpid(), threads)
+    found = _servers.get(mine)
     if found is None or not found.alive():
         if not _servers:
             atexit.register(end)
         if found is not None:
             found.end()
-        found = _servers[threads] = ForkServer(threads)
+        found = _servers[mine] = ForkServer(threads)
     return found
 
 
 def end() -> None:
     """End this process's fork servers."""
-    while _servers:
-        _servers.popitem()[1].end()
+    for process, threads in list(_servers):
+        if process == os.getpid():
+            _servers.pop((process, threads)).end()
 
 
 @contextmanager
