@@ -1,6 +1,6 @@
 """How fast a class is graded: ours against stock nbgrader, and against the least that running the cells can cost.
 
-    python bench/grading.py                     the four ways, in turns, medians of three runs
+    python bench/grading.py                     the four ways, in turns, medians of five runs
     python bench/grading.py --growth            also classes of 24, 100 and 400, ours with two workers
     python bench/grading.py --class imports     a tiny notebook that imports torch and torchvision
     python bench/grading.py --cluster           also a Dask cluster of two local workers
@@ -45,7 +45,7 @@ console = Console()
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-n", type=int, default=24, help="submissions in the class")
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument(
         "--stock-sample", type=int, default=4, help="submissions that stock nbgrader grades in each run"
     )
