@@ -1,4 +1,4 @@
-"""Networks to explain: torchvision's own classes, small and trained on ``dlcourse.scenes``, or full size.
+"""Networks to explain: torchvision's own classes, small and trained on ``dlcourse.data.scenes``, or full size.
 
 The small ones ship with the course (``weights/*.safetensors``, with the log of their training beside them) and are
 made anew by ``make models``. They are instances of torchvision's ``VGG`` and ``ResNet`` and have their structure:
@@ -20,7 +20,7 @@ from torchvision.models import VGG, ResNet
 from torchvision.models.resnet import BasicBlock
 from torchvision.models.vgg import make_layers
 
-from dlcourse import scenes
+from dlcourse.data import CLASSES
 from dlcourse.errors import CourseError
 
 # M: max pooling; a number: the channels of a convolution
@@ -59,7 +59,7 @@ def load(name: str, weights: str | None = "scenes") -> VGG | ResNet:
 def labels(weights: str | None = "scenes") -> dict[int, str]:
     """The class names that go with the weights, by index."""
     if weights == "scenes":
-        return dict(enumerate(scenes.CLASSES))
+        return dict(enumerate(CLASSES))
     return dict(enumerate(zoo.VGG16_Weights.DEFAULT.meta["categories"]))
 
 
@@ -74,7 +74,7 @@ def randomised(network: nn.Module, seed: int = 0) -> nn.Module:
         return _initialised(copied)
 
 
-def small_vgg(num_classes: int = len(scenes.CLASSES), batch_norm: bool = False) -> VGG:
+def small_vgg(num_classes: int = len(CLASSES), batch_norm: bool = False) -> VGG:
     """A VGG of five convolutions, five poolings and a short classifier, untrained.
 
     The last convolution is ``features[12]``, its ReLU ``features[13]``: (64, 14, 14) for an input of (3, 224, 224). The
@@ -89,7 +89,7 @@ def small_vgg(num_classes: int = len(scenes.CLASSES), batch_norm: bool = False) 
     return _initialised(network)
 
 
-def small_resnet(num_classes: int = len(scenes.CLASSES)) -> ResNet:
+def small_resnet(num_classes: int = len(CLASSES)) -> ResNet:
     """A ResNet of four basic blocks and a quarter of the width, untrained.
 
     ``layer4[-1]`` gives (96, 14, 14) for an input of (3, 224, 224); global average pooling and one linear layer follow.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 # Okabe and Ito's palette without its yellow, which is too pale for lines on white.
@@ -63,6 +64,86 @@ def heat_map(values: Any, *, xlabel: str, ylabel: str, colour: str, title: str =
     image = ax.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
     ax.figure.colorbar(image, ax=ax, label=colour)
     ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    return ax
+
+
+def images(
+    values: Any,
+    *,
+    columns: int,
+    titles: Sequence[str] = (),
+    rows: Sequence[str] = (),
+    title: str = "",
+    limits: tuple[float, float] | None = (0, 1),
+    cmap: str = "gray",
+    size: float = 0.85,
+) -> Figure:
+    """Draw small pictures in a grid, row by row.
+
+    Args:
+        values: shape (N, height, width), or (N, height, width, 3) for colours in [0, 1].
+        columns: how many stand in one row.
+        titles: written above the pictures, one for each or one for each column.
+        rows: what each row shows, written to its left.
+        title: one line above the grid.
+        limits: values drawn black and white; None takes the smallest and the largest of all pictures.
+        cmap: Matplotlib's name of the colours.
+        size: width of one picture in inches.
+    """
+    values = np.asarray(values)
+    low, high = limits if limits is not None else (values.min(), values.max())
+    number = -(-len(values) // columns)
+    height = size * values.shape[1] / values.shape[2] + (0.22 if len(titles) > columns else 0)
+    extra = (0.3 if title else 0) + (0.25 if titles else 0)
+    width = size * columns + (0.1 + 0.075 * max(map(len, rows)) if rows else 0)
+    figure, axes = plt.subplots(
+        number, columns, figsize=(width, height * number + extra), squeeze=False, layout="constrained"
+    )
+    for place, ax in enumerate(axes.flat):
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+        if place < len(values):
+            ax.imshow(values[place], cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
+        if place < len(titles):
+            ax.set_title(titles[place], fontsize=9, pad=3)
+    for ax, name in zip(axes[:, 0], rows, strict=False):
+        ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def embedding(
+    codes: Any, labels: Any, *, xlabel: str = "code 0", ylabel: str = "code 1", title: str = "", ax: Axes | None = None
+) -> Axes:
+    """Draw the first two coordinates of codes, shape (N, d), as points, each with the colour of its label 0 … 9."""
+    ax = ax if ax is not None else _new_axes(5.6, 4.4)
+    codes = np.asarray(codes)
+    points = ax.scatter(codes[:, 0], codes[:, 1], c=np.asarray(labels), cmap="tab10", vmin=-0.5, vmax=9.5, s=9)
+    ax.figure.colorbar(points, ax=ax, ticks=range(10), label="class")
+    ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    return ax
+
+
+def confusion_matrix(matrix: Any, names: Sequence[str], *, title: str = "", ax: Axes | None = None) -> Axes:
+    """Draw counts, shape (C, C): rows are the true classes, columns the predicted ones.
+
+    The colours show what was confused: the diagonal is left pale. Up to 12 classes, the counts are written in.
+    """
+    matrix = np.asarray(matrix)
+    side = 1.6 + 0.42 * len(names) if len(names) <= 12 else 7.2
+    ax = ax if ax is not None else _new_axes(side + 0.8, side)
+    wrong = np.where(np.eye(len(names), dtype=bool), 0, matrix)
+    image = ax.imshow(wrong, cmap="Oranges", interpolation="nearest")
+    ax.figure.colorbar(image, ax=ax, label="confused images", shrink=0.8)
+    if len(names) <= 12:
+        for row, column in np.ndindex(*matrix.shape):
+            colour = "white" if wrong[row, column] > 0.6 * wrong.max() else "black"
+            text = f"{matrix[row, column]:g}"
+            ax.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    ax.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0)
+    ax.set_yticks(range(len(names)), names)
+    ax.set(xlabel="predicted", ylabel="true", title=title)
     return ax
 
 

@@ -23,7 +23,7 @@ from torch import nn
 from tqdm import tqdm
 
 from dlcourse import models
-from dlcourse.scenes import CLASSES, SIZE, Scene, scene
+from dlcourse.data.scenes import CLASSES, SIZE, Scene, scene
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "source" / "ps7_explainability" / "gradcam.ipynb"

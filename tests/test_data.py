@@ -1,13 +1,14 @@
-"""Photographs that ship, a folder of one's own, and what is said when it does not work."""
+"""Data that ships, a folder of one's own, and what is said when it does not work."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from dlcourse.data import photos
+from dlcourse.data import mnist, photos
 from dlcourse.errors import CourseError
 
 
@@ -43,3 +44,22 @@ def test_bad_folders(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture", "utf-8")
     with pytest.raises(CourseError, match=r"notes\.txt is not a picture"):
         photos(tmp_path)
+
+
+def test_digits() -> None:
+    """Every class is about as frequent as in MNIST, the ink as dense, the frame of four pixels black."""
+    for split, number in (("train", 1500), ("test", 297)):
+        images, labels = mnist(split)
+        assert (images.shape, images.dtype, labels.shape) == ((number, 28, 28), np.uint8, (number,))
+        counts = np.bincount(labels, minlength=10) / number
+        assert counts.min() > 0.08
+        assert counts.max() < 0.12
+        assert abs(images.mean() / 255 - 0.1307) < 0.04
+        assert not images[:, :4].any()
+        assert not images[:, :, -4:].any()
+
+
+def test_no_such_split() -> None:
+    """A misspelt split is named."""
+    with pytest.raises(CourseError, match='no split "validation"'):
+        mnist("validation")  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dlcourse.scenes import CLASSES, FITTING, GROUNDS, LARGEST, SIZE, SMALLEST, _paste, scenes, twin
+from dlcourse.data.scenes import CLASSES, FITTING, GROUNDS, LARGEST, SIZE, SMALLEST, _paste, scenes, twin
 
 
 def test_the_same_seed_gives_the_same_scenes() -> None:

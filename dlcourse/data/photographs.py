@@ -1,4 +1,4 @@
-"""Data that ships or is made on the spot, so that a notebook runs without a network; one's own on request."""
+"""Photographs that ship with scikit-image and scikit-learn, or a folder of one's own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from dlcourse.errors import CourseError
-from dlcourse.scenes import CLASSES, Scene, scenes
-
-__all__ = ["CLASSES", "Scene", "photos", "scenes"]
 
 # Photographs that lie inside the packages themselves; most others of scikit-image are fetched when first used.
 _SHIPPED = {
