@@ -13,8 +13,8 @@ from PIL import Image
 from train_models import NOTEBOOK, ROOT, solution
 
 from dlcourse import models
-from dlcourse.overlays import visualize_cam
 from dlcourse.data.scenes import CLASSES, scenes
+from dlcourse.overlays import visualize_cam
 
 PICTURES = ((0, 1, 13), (2, 3, 10), (6, 7, 3), (4, 7, 5))  # P, Q, seed: three scenes with twins, one with strangers
 
