@@ -1,7 +1,9 @@
 """Data that ships or is made on the spot, so that a notebook runs without a network; the real thing on request."""
 
 from dlcourse.data.digits import mnist
+from dlcourse.data.fashion import fashion_mnist
+from dlcourse.data.garments import FASHION
 from dlcourse.data.photographs import photos
 from dlcourse.data.scenes import CLASSES, Scene, scenes
 
-__all__ = ["CLASSES", "Scene", "mnist", "photos", "scenes"]
+__all__ = ["CLASSES", "FASHION", "Scene", "fashion_mnist", "mnist", "photos", "scenes"]
