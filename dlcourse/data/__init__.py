@@ -3,7 +3,20 @@
 from dlcourse.data.digits import mnist
 from dlcourse.data.fashion import fashion_mnist
 from dlcourse.data.garments import FASHION
+from dlcourse.data.letters import LETTERS
+from dlcourse.data.nist import nist36, write_nist36
 from dlcourse.data.photographs import photos
 from dlcourse.data.scenes import CLASSES, Scene, scenes
 
-__all__ = ["CLASSES", "FASHION", "Scene", "fashion_mnist", "mnist", "photos", "scenes"]
+__all__ = [
+    "CLASSES",
+    "FASHION",
+    "LETTERS",
+    "Scene",
+    "fashion_mnist",
+    "mnist",
+    "nist36",
+    "photos",
+    "scenes",
+    "write_nist36",
+]
