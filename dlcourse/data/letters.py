@@ -1,16 +1,17 @@
 """Letters and digits in the form of NIST36: printed ones, bent, sheared and blotted until they look written.
 
-Outlines come from the fonts that ship with matplotlib, unhinted. All that follows is done in integers, with random
-numbers whose stream is fixed for good (``RandomState``): the pictures are the same on every machine.
+What follows the outlines is done in whole numbers, with random ones whose stream is fixed for good (``RandomState``):
+the pictures are the same on every machine.
 """
 
 from __future__ import annotations
 
 import functools
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+
+from dlcourse.data.outlines import outlined
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"  # in the order of the labels
 SIZE = 32  # pixels, width and height
@@ -22,11 +23,11 @@ FONTS = (
     "DejaVuSerif",
     "DejaVuSerif-Italic",
     "STIXGeneral",
+    "STIXGeneralBol",
     "STIXGeneralItalic",
     "cmb10",
     "cmr10",
     "cmss10",
-    "cmti10",
     "cmtt10",
 )
 PENS = (1, 3, 5)  # pixels of a glyph that a pen adds to every stroke, counting the one that was there
@@ -53,24 +54,16 @@ def letters(labels: np.ndarray, seed: int, noisy: bool = True) -> np.ndarray:
 @functools.cache
 def glyphs() -> np.ndarray:
     """All characters by all pens in all fonts, in the middle of a square: uint8, (fonts · pens · 36, 64, 64)."""
-    import matplotlib as mpl
-
-    folder = Path(mpl.get_data_path()) / "fonts" / "ttf"
     drawn: list[np.ndarray] = []
     for font in FONTS:
-        plain = [_outlined(folder / f"{font}.ttf", character) for character in LETTERS]
+        plain = [_drawn(outlines) for outlines in outlined(font, LETTERS)]
         for pen in PENS:
             drawn += [np.asarray(image.filter(ImageFilter.MaxFilter(pen))) for image in plain]
     fine = np.pad(np.stack(drawn), ((0, 0), (0, 1), (0, 1))).astype(np.uint16)
     return ((fine[:, 1:, 1:] + fine[:, 1:, :-1] + fine[:, :-1, 1:] + fine[:, :-1, :-1]) >> 2).astype(np.uint8)
 
 
-def _outlined(font: Path, character: str) -> Image.Image:
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
-
-    path = TextPath((0, 0), character, size=100, prop=FontProperties(fname=font))
-    outlines = [np.asarray(outline) for outline in path.to_polygons()]
+def _drawn(outlines: list[np.ndarray]) -> Image.Image:
     points = np.concatenate(outlines)
     low, high = points.min(0), points.max(0)
     scale = min(_CAPITAL / (high[1] - low[1]), _WIDEST / (high[0] - low[0]))

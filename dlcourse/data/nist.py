@@ -17,9 +17,9 @@ Part = Literal["train", "valid", "test"]
 _SEED: dict[Part, int] = {"train": 36, "valid": 37, "test": 38}
 _PER_CLASS: dict[Part, int] = {"train": 300, "valid": 100, "test": 50}
 _CHECKSUM = {
-    "train": "82651db22d8472ae3b4d3dee0bb6a0c4840ab73b92668778869cdb07f62c6d1c",
-    "valid": "94b749f69932e8ebf98cac3aee194dadb7f6585a28acdad1bddab969050df712",
-    "test": "3608e7c770af7663a2784f0e811990b931867ef85c742e49595b21156a5e510c",
+    "train": "6cae457165e931c5ad8f831aff9deb12f09047b538cfb1c7a0c41a36cd979407",
+    "valid": "76305e69f6a3f7fb49c0641f746200d186caaa5955063ac56ec93445a7e30676",
+    "test": "9aa53cc317d552ff1b86abb2fb7a056bffa069f841aa25f9af1a3c6b4a99a04a",
 }
 
 
