@@ -8,7 +8,8 @@ import numpy as np
 
 from dlcourse.data.cache import CACHE, cached
 from dlcourse.data.downloads import Split, checked, downloaded
-from dlcourse.data.garments import SIZE, garments
+from dlcourse.data.garments import garments
+from dlcourse.data.tailor import SIZE
 
 _SEED = {"train": 0, "test": 1}
 _NUMBER = {"train": 8000, "test": 2000}
