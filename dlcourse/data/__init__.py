@@ -5,6 +5,7 @@ from dlcourse.data.fashion import fashion_mnist
 from dlcourse.data.garments import FASHION
 from dlcourse.data.letters import LETTERS
 from dlcourse.data.nist import nist36, write_nist36
+from dlcourse.data.pages import Page, text_image, text_images
 from dlcourse.data.photographs import photos
 from dlcourse.data.scenes import CLASSES, Scene, scenes
 
@@ -12,11 +13,14 @@ __all__ = [
     "CLASSES",
     "FASHION",
     "LETTERS",
+    "Page",
     "Scene",
     "fashion_mnist",
     "mnist",
     "nist36",
     "photos",
     "scenes",
+    "text_image",
+    "text_images",
     "write_nist36",
 ]

@@ -51,13 +51,13 @@ def _woven(images: np.ndarray, seed: int) -> np.ndarray:
     number = len(images)
 
     def draw(low: int, high: int) -> np.ndarray:
-        return rng.randint(low, high, (number, 1, 1))
+        return rng.randint(low, high, (number, 1, 1), np.int64)
 
     down, across = np.arange(SIZE).reshape(1, -1, 1), np.arange(SIZE).reshape(1, 1, -1)
     kind, step, shift = draw(0, 14), draw(3, 8), draw(0, 8)
     rows, columns = (2 * ((axis + shift) % step) < step for axis in (down, across))
     pattern = np.where(kind == 0, rows, np.where(kind == 1, columns, (kind == 2) & (rows ^ columns)))
     light = draw(-5, 6) * (across - SIZE // 2) + draw(-4, 5) * (down - SIZE // 2)  # in 1/256
-    grain = rng.randint(-12, 13, images.shape) * draw(0, 3)
+    grain = rng.randint(-12, 13, images.shape, np.int64) * draw(0, 3)
     lit = images * (256 + light + grain - pattern * draw(20, 110)) >> 8
     return np.clip(lit, 0, 255).astype(np.uint8)

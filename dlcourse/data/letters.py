@@ -39,16 +39,15 @@ _STEP = 8  # pixels between the control points of a bend
 _AT_ONCE = 512  # pictures, so that what is worked on stays in the processor's cache
 
 
-def letters(labels: np.ndarray, seed: int, noisy: bool = True) -> np.ndarray:
+def letters(labels: np.ndarray, seed: int) -> np.ndarray:
     """Draw one character for each label, an index in ``LETTERS``: uint8, white on black, shape (N, 32, 32)."""
     rng = np.random.RandomState(seed)
     number = len(labels)
-    font, pen = rng.randint(len(FONTS), size=number), rng.randint(len(PENS), size=number)
-    glyph = (font * len(PENS) + pen) * len(LETTERS) + labels
-    points = _control_points(rng, number)
+    font, pen = (rng.randint(0, len(kinds), number, np.int64) for kinds in (FONTS, PENS))
+    points = control_points(rng, number)
     parts = [slice(start, start + _AT_ONCE) for start in range(0, number, _AT_ONCE)]
-    bent = np.concatenate([_bent(glyph[part], points[:, part]) for part in parts])
-    return _blotted(rng, bent) if noisy else bent
+    bent = [written(labels[part], font[part], pen[part], points[:, part]) for part in parts]
+    return _blotted(rng, np.concatenate(bent))
 
 
 @functools.cache
@@ -83,40 +82,54 @@ def _area(outline: np.ndarray) -> float:
     return float((x * after_y - after_x * y).sum())
 
 
-def _control_points(rng: np.random.RandomState, number: int) -> np.ndarray:
-    """Where in its glyph each control point of a picture lies, in 1/32 pixels: down and across, (2, N, 7, 7)."""
+def control_points(rng: np.random.RandomState, number: int, wild: float = 1.0, slant: float = 0.0) -> np.ndarray:
+    """Where in its glyph each control point of a picture lies, in 1/32 pixels: down and across, (2, N, 7, 7).
+
+    Args:
+        wild: how much characters differ from one another, 1 for those of the data set.
+        slant: how much all of them lean to the right, pixels across for each pixel up.
+    """
 
     def draw(low: float, high: float) -> np.ndarray:
-        return low + (high - low) * rng.random_sample((number, 1, 1))
+        return (low + high) / 2 + wild * (high - low) * (rng.random_sample((number, 1, 1)) - 0.5)
 
     places = _STEP * np.arange(-3.0, 4.0)  # pixels of the picture from its middle
     down, across = places[:, None] - draw(-2.0, 2.0), places[None, :] - draw(-2.0, 2.0)
     half = draw(-0.13, 0.13)  # the tangent of half the angle
     cosine, sine = (1 - half * half) / (1 + half * half), 2 * half / (1 + half * half)
     down, across = cosine * down - sine * across, sine * down + cosine * across
-    high, wide, shear = draw(1.4, 2.1), draw(1.5, 2.3), draw(-0.6, 0.6)
+    high, wide, shear = draw(1.4, 2.1), draw(1.5, 2.3), slant * 1.9 + draw(-0.6, 0.6)
     down, across = high * down, wide * across + shear * down
     jitter = rng.random_sample((2, number, 7, 7)) + rng.random_sample((2, number, 7, 7)) - 1
-    strength = draw(0.0, 9.0)
+    strength = wild * draw(0.0, 9.0)
     return np.rint(_UNIT * (np.stack([down, across]) + strength * jitter + _GLYPH / 2 - 0.5))
 
 
-def _splines() -> np.ndarray:
-    """How much each control point counts at each pixel of a line, times 6 · 16³: cubic B-splines, shape (32, 7)."""
-    weights = np.zeros((SIZE, 7))
-    for pixel in range(SIZE):
-        t = 2 * (pixel % _STEP) + 1  # sixteenths
-        s = 16 - t
-        middle = [3 * t**3 - 96 * t**2 + 4 * 16**3, 3 * s**3 - 96 * s**2 + 4 * 16**3]
-        weights[pixel, pixel // _STEP : pixel // _STEP + 4] = [s**3, *middle, t**3]
+def splines(points: int, step: int) -> np.ndarray:
+    """How much each control point counts at each pixel of a line, ``step`` pixels from one to the next.
+
+    Cubic B-splines in whole numbers, each row with the same sum; shape ((points - 3) · step, points).
+    """
+    one = 2 * step
+    weights = np.zeros(((points - 3) * step, points))
+    for pixel, row in enumerate(weights):
+        t = 2 * (pixel % step) + 1  # of ``one``
+        s = one - t
+        middle = [3 * t**3 - 6 * one * t**2 + 4 * one**3, 3 * s**3 - 6 * one * s**2 + 4 * one**3]
+        row[pixel // step : pixel // step + 4] = [s**3, *middle, t**3]
     return weights
 
 
-def _bent(glyph: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Read each glyph where a smooth map through its control points (2, N, 7, 7) leads; uint8, (N, 32, 32)."""
-    splines = _splines()
-    places = splines @ points @ splines.T  # whole numbers below 2**53, hence exact in float64
-    places = np.rint(places / splines[0].sum() ** 2).astype(np.int32)
+def written(labels: np.ndarray, fonts: np.ndarray, pens: np.ndarray, points: np.ndarray, finer: int = 1) -> np.ndarray:
+    """Read each glyph where a smooth map through its control points (2, N, 7, 7) leads.
+
+    Returns:
+        uint8, white on black, shape (N, 32 · finer, 32 · finer).
+    """
+    glyph = (fonts * len(PENS) + pens) * len(LETTERS) + labels
+    weights = splines(7, _STEP * finer)
+    places = weights @ points @ weights.T  # whole numbers below 2**53, hence exact in float64
+    places = np.rint(places / weights[0].sum() ** 2).astype(np.int32)
     np.clip(places, 0, _UNIT * (_GLYPH - 1) - 1, out=places)
     (y, x), (below, right) = places // _UNIT, places % _UNIT
     flat, corner = glyphs().reshape(-1), (glyph[:, None, None] * _GLYPH + y) * _GLYPH + x
@@ -128,6 +141,6 @@ def _bent(glyph: np.ndarray, points: np.ndarray) -> np.ndarray:
 def _blotted(rng: np.random.RandomState, images: np.ndarray) -> np.ndarray:
     """Paler ink, and a grain of the paper in some pictures."""
     number = len(images)
-    gain, amount = rng.randint(160, 257, (number, 1, 1)), np.maximum(rng.randint(-3, 8, (number, 1, 1)), 0)
-    noise = rng.randint(-8, 9, images.shape, dtype=np.int8).astype(np.int16) * amount.astype(np.int16)
+    gain, amount = rng.randint(160, 257, (number, 1, 1), np.int64), rng.randint(-3, 8, (number, 1, 1), np.int64)
+    noise = rng.randint(-8, 9, images.shape, dtype=np.int8).astype(np.int16) * np.maximum(amount, 0).astype(np.int16)
     return np.clip((images * gain >> 8) + noise, 0, 255).astype(np.uint8)
