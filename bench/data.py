@@ -141,19 +141,22 @@ def _crop(ink: np.ndarray, box: tuple[int, ...]) -> np.ndarray:
 
 
 def sheets(folder: Path) -> None:
-    """Examples of every class, a row each, and the pages."""
+    """Examples of every garment (a row each) and of every character (a column each), and the pages."""
     folder.mkdir(parents=True, exist_ok=True)
     images, labels = fashion_mnist("train")
-    _sheet([images[labels == label][:24] for label in range(10)], folder / "garments.png")
-    rows, one_hot = nist36("train")
-    upright = (255 * rows).round().astype(np.uint8).reshape(-1, 32, 32).transpose(0, 2, 1)
-    _sheet([upright[one_hot[:, label] == 1][:24] for label in range(36)], folder / "letters.png")
+    rows = np.stack([images[labels == label][:24] for label in range(10)])  # (10, 24, 28, 28)
+    _sheet(rows, folder / "garments.png")
+    flat, one_hot = nist36("train")
+    upright = (255 * flat).round().astype(np.uint8).reshape(-1, 32, 32).transpose(0, 2, 1)
+    columns = np.stack([upright[one_hot[:, label] == 1][:8] for label in range(36)], axis=1)  # (8, 36, 32, 32)
+    _sheet(columns, folder / "letters.png")
     for page in text_images():
-        Image.fromarray((255 * page.image).round().astype(np.uint8)).save(folder / f"{page.name}.png")
+        Image.fromarray((255 * page.image).round().astype(np.uint8)).save(folder / f"page_{page.name}.jpg", quality=80)
 
 
-def _sheet(rows: list[np.ndarray], path: Path) -> None:
-    Image.fromarray(np.concatenate([np.concatenate(list(row), axis=1) for row in rows])).save(path)
+def _sheet(grid: np.ndarray, path: Path) -> None:
+    rows, columns, height, width = grid.shape
+    Image.fromarray(grid.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)).save(path, optimize=True)
 
 
 def _spread(values: list[float]) -> str:
