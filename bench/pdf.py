@@ -32,14 +32,16 @@ console = Console()
 
 
 def notebooks(folder: Path, only: list[str]) -> dict[str, Path]:
-    """The notebooks to print: the course's own with a right solution executed, and three that each stress one thing."""
-    found = {f"{path.parent.name}-{path.stem}": path for path in solved()}
-    found = {name: Path(shutil.copy(path, folder / f"{name}.ipynb")) for name, path in found.items()}
+    """The notebooks to print: the course's own with their solutions executed, and three that each stress one thing."""
+    sources = {f"{path.parent.name}-{path.stem}": path for path in sorted((ROOT / "source").glob("*/*.ipynb"))}
+    found = {
+        name: executed(path, folder / f"{name}.ipynb") for name, path in sources.items() if not only or name in only
+    }
     for name, make in {"formulas": _formulas, "figures": _figures, "log": _log}.items():
         if not only or name in only:
             found[name] = folder / f"{name}.ipynb"
             nbformat.write(new_notebook(cells=make()), found[name])
-    return {name: path for name, path in found.items() if not only or name in only}
+    return found
 
 
 def _formulas() -> list[nbformat.NotebookNode]:
@@ -58,12 +60,20 @@ def _log() -> list[nbformat.NotebookNode]:
     return [new_code_cell("train()", outputs=[new_output("stream", text="\n".join(lines))])]
 
 
-def solved() -> list[Path]:
-    """The executed solutions of the sample class."""
+def executed(source: Path, output: Path) -> Path:
+    """Run a source notebook, which takes up to a minute, and keep it with what it printed and drew."""
+    console.print(f"running {source.parent.name}/{source.name}", highlight=False)
+    options = ["--to", "notebook", "--execute", "--output-dir", str(output.parent), "--output", output.name]
+    subprocess.run([sys.executable, "-m", "jupyter", "nbconvert", "--log-level", "ERROR", *options, source], check=True)
+    return output
+
+
+def graded() -> Path:
+    """A graded notebook of the sample class."""
     found = sorted((ROOT / "autograded" / "full_marks").glob("*/*.ipynb"))
     if not found:
         sys.exit("autograded/full_marks is missing. Run `make sample`, which makes it.")
-    return found
+    return found[0]
 
 
 def _figure(seed: int) -> nbformat.NotebookNode:
@@ -163,18 +173,18 @@ def ratio(times: dict[str, dict[str, float | None]], theirs: str, ours: str) -> 
 
 
 def whole_class(size: int, workers: int) -> tuple[float, int]:
-    """Seconds for a class, and how many PDFs were made: copies of the executed solution, `course pdf --all`."""
+    """Seconds for a class, and how many PDFs were made: copies of a graded notebook, `course pdf --all`."""
     with tempfile.TemporaryDirectory(prefix="bench-pdf-") as scratch:
         course = Path(scratch)
         shutil.copy(ROOT / "nbgrader_config.py", course)
-        graded = solved()[0]
-        assignment = graded.parent.name
+        notebook = graded()
+        assignment = notebook.parent.name
         shutil.copytree(ROOT / "source" / assignment, course / "source" / assignment)
         for number in range(size):
             (course / "submitted" / f"student{number:03d}" / assignment).mkdir(parents=True)
-            copy = course / "autograded" / f"student{number:03d}" / assignment / graded.name
+            copy = course / "autograded" / f"student{number:03d}" / assignment / notebook.name
             copy.parent.mkdir(parents=True)
-            shutil.copy(graded, copy)
+            shutil.copy(notebook, copy)
         begin = time.perf_counter()
         run = [str(Path(sys.executable).with_name("course")), "pdf", "--all", assignment, "--workers", str(workers)]
         subprocess.run(run, cwd=course, check=True, capture_output=True)

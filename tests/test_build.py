@@ -116,6 +116,18 @@ def test_refuses_slow_notebook(course: Course) -> None:
         build(course, "tiny")
 
 
+def test_refuses_long_cell(course: Course) -> None:
+    """A cell that takes so long that a slower right answer would be stopped is named, with what to do."""
+    path = course.path("source", "tiny") / "sums.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    work = "import time\nbegin = time.process_time()\nwhile time.process_time() < begin + 0.9: pass"
+    notebook.cells.insert(1, nbformat.v4.new_code_cell(f"# long\n{work}", id="long"))
+    notebook.metadata["dlcourse"] = {"cell_seconds": 1}
+    nbformat.write(notebook, path)
+    with pytest.raises(CourseError, match=r"`# long` took [01]\.\d s, .* stopped after 1 s.*cell_seconds"):
+        build(course, "tiny")
+
+
 def test_refuses_what_is_no_notebook(course: Course) -> None:
     """A source file that is not JSON is named."""
     (course.path("source", "tiny") / "sums.ipynb").write_text("{", "utf-8")

@@ -12,13 +12,13 @@ from nbformat import NotebookNode
 from dlcourse.build.lint import literal_labels
 from dlcourse.errors import CourseError
 from dlcourse.grading.judge import judge_cell
-from dlcourse.grading.key import is_test, read_reference, source_digest, statements_of
+from dlcourse.grading.kernel import Kernel
+from dlcourse.grading.key import budgets, is_test, read_reference, source_digest, statements_of
 from dlcourse.grading.run import Transcript, execute
 from dlcourse.grading.scratch import pack
 from dlcourse.payload import PayloadError, decode
 
-NOTEBOOK_SECONDS = 60.0  # default budget of a solution; a notebook may state its own in metadata.dlcourse.seconds
-GRADED_SECONDS = 20.0
+NOTEBOOK_SECONDS, CELL_SECONDS, GRADED_SECONDS = 60.0, 20.0, 20.0  # where a notebook says nothing else of the first two
 
 
 def record(source: NotebookNode, files: Path) -> tuple[dict[str, Any], Transcript]:
@@ -58,8 +58,10 @@ def record(source: NotebookNode, files: Path) -> tuple[dict[str, Any], Transcrip
     if problems:
         raise CourseError("\n".join(problems))
     executed = copy.deepcopy(source)
-    again = execute(executed, statements, sandboxed=False, files=data, **_LIMITS)
+    clock = _Clock()
+    again = execute(executed, statements, sandboxed=False, files=data, finished=clock.read, **_LIMITS)
     again.notebook = executed
+    clock.correct(again)
     problems = [*_not_full(source, cells, again), *_too_slow(source, again)]
     if problems:
         raise CourseError("\n".join(problems))
@@ -108,13 +110,40 @@ def _not_full(source: NotebookNode, cells: dict[str, Any], again: Transcript) ->
     return problems
 
 
+class _Clock:
+    """Asks a kernel for its processor time: on a busy machine a notebook takes longer and costs no more."""
+
+    seconds = 0.0
+
+    def read(self, kernel: Kernel) -> None:
+        kernel.run("import time; print(time.process_time())", 60, self._take)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if message["msg_type"] == "stream":
+            self.seconds = float(message["content"]["text"])
+
+    def correct(self, run: Transcript) -> None:
+        """Turn the seconds that passed into seconds of the processor."""
+        share = min(1.0, self.seconds / run.seconds)
+        run.seconds *= share
+        run.graded_seconds *= share
+        run.longest = (run.longest[0], run.longest[1] * share)
+
+
 def _too_slow(source: NotebookNode, run: Transcript) -> list[str]:
-    budget = float(source.metadata.get("dlcourse", {}).get("seconds", NOTEBOOK_SECONDS))
+    stated, stated_cell = budgets(source)
+    budget, cell_budget = stated or NOTEBOOK_SECONDS, stated_cell or CELL_SECONDS
+    line, longest = run.longest
     problems = []
     if run.seconds > budget:
         problems.append(f"the notebook took {run.seconds:.0f} s, its budget is {budget:.0f} s")
     if run.graded_seconds > GRADED_SECONDS:
         problems.append(f"the graded cells took {run.graded_seconds:.0f} s, their budget is {GRADED_SECONDS:.0f} s")
+    if longest > cell_budget / 3:
+        problems.append(
+            f"`{line}` took {longest:.1f} s, and a submission's cell is stopped after {cell_budget:.0f} s: "
+            "make it shorter, or give more time in metadata.dlcourse.cell_seconds (three times as much as it takes)"
+        )
     return problems
 
 

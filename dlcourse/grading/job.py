@@ -27,8 +27,8 @@ class Settings:
 
     Attributes:
         sandboxed: inside bubblewrap.
-        cell_seconds: limit for one cell, or one statement of a test cell.
-        notebook_seconds: limit for one notebook.
+        cell_seconds: limit for one cell, or one statement of a test cell; a notebook may ask for more.
+        notebook_seconds: limit for one notebook, or twice the solution's budget where that is more.
         limits: of memory, disk, processes and files.
     """
 
@@ -93,8 +93,8 @@ def execute(
         key.statements,
         sandboxed=settings.sandboxed,
         files=files,
-        cell_seconds=settings.cell_seconds,
-        notebook_seconds=settings.notebook_seconds,
+        cell_seconds=max(settings.cell_seconds, key.cell_seconds),
+        notebook_seconds=max(settings.notebook_seconds, 2 * key.seconds),
         limits=settings.limits,
         finished=finished,
     )

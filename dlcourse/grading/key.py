@@ -36,6 +36,8 @@ class AnswerKey:
     statements: dict[str, list[Statement]]  # by grade_id of the test cell
     references: dict[str, dict[str, Reference]]  # by grade_id, then label
     fingerprint: str  # of source and references: another key, another grade
+    seconds: float = 0.0  # of processor time for the solution, if it says so: a submission has twice as long, at least
+    cell_seconds: float = 0.0  # for one cell of a submission, at least, if it says so
 
     @staticmethod
     def path(course: Course, assignment: str, notebook: str) -> Path:
@@ -73,7 +75,7 @@ class AnswerKey:
             }
         except (PayloadError, KeyError, TypeError, AttributeError) as error:
             raise CourseError(f"{path} holds a reference that is not readable ({error}). {build}") from None
-        return cls(statements_of(source), references, hashlib.sha256(text).hexdigest())
+        return cls(statements_of(source), references, hashlib.sha256(text).hexdigest(), *budgets(source))
 
 
 def read_reference(check: dict[str, Any]) -> Reference:
@@ -87,6 +89,12 @@ def read_reference(check: dict[str, Any]) -> Reference:
     return Reference(
         check["kind"], decode(check["value"]), check["params"], check["weight"], check["hint"], check["hidden"]
     )
+
+
+def budgets(source: NotebookNode) -> tuple[float, float]:
+    """What a notebook says of its ``seconds`` and ``cell_seconds`` in ``metadata.dlcourse``; 0 where it does not."""
+    about = source.metadata.get("dlcourse", {})
+    return float(about.get("seconds", 0)), float(about.get("cell_seconds", 0))
 
 
 def source_digest(source: NotebookNode) -> str:

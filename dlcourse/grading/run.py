@@ -35,11 +35,15 @@ class CellRun:
 
 @dataclass
 class Transcript:
-    """What a notebook did: its test cells by grade_id, how long it took in seconds; of a solution also its outputs."""
+    """What a notebook did: its test cells by grade_id, how long it took in seconds; of a solution also its outputs.
+
+    ``longest``: the first line of the cell or statement that took longest, and its seconds.
+    """
 
     cells: dict[str, CellRun] = field(default_factory=dict)
     seconds: float = 0.0
     graded_seconds: float = 0.0
+    longest: tuple[str, float] = ("", 0.0)
     log: list[str] = field(default_factory=list)  # a line for each cell or statement that was run
     notebook: NotebookNode | None = None
 
@@ -147,6 +151,7 @@ def _run(
                 if cell.metadata.get("nbgrader"):
                     transcript.graded_seconds += time.monotonic() - started
         transcript.seconds, transcript.log = time.monotonic() - begin, runner.log
+        transcript.longest = runner.longest
         if not runner.gone:
             finished(kernel)
     return transcript
@@ -160,6 +165,7 @@ class _Runner:
         self.outputs = Outputs()
         self.count = 0
         self.log: list[str] = []
+        self.longest = ("", 0.0)
         self.gone: Failure | None = None
 
     def cell(self, cell: NotebookNode) -> Failure | None:
@@ -167,7 +173,9 @@ class _Runner:
         begin = time.monotonic()
         failure = self._cell(cell)
         ended = f"{failure.cause}: {failure.why}" if failure else "ok"
-        self.log.append(f"{time.monotonic() - begin:8.3f} s  {cell.source.strip().partition(chr(10))[0][:80]}  {ended}")
+        seconds, line = time.monotonic() - begin, cell.source.strip().partition("\n")[0][:80]
+        self.longest = max(self.longest, (line, seconds), key=lambda one: one[1])
+        self.log.append(f"{seconds:8.3f} s  {line}  {ended}")
         return failure
 
     def _cell(self, cell: NotebookNode) -> Failure | None:

@@ -1,0 +1,109 @@
+"""Every assignment: built up to date, graded as its audited answers say, nothing hidden named where it is seen."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from dlcourse.audit.answers import Answers, load, solutions
+from dlcourse.build import build
+from dlcourse.course import Course
+from dlcourse.grading.grade import grade
+from dlcourse.grading.key import AnswerKey, is_test
+from dlcourse.predicates import PROPERTIES
+
+ROOT = Path(__file__).resolve().parent.parent
+ASSIGNMENTS = sorted(p.name for p in (ROOT / "source").iterdir())
+NOTEBOOKS = [(p.parent.name, p.stem) for p in sorted((ROOT / "source").glob("*/*.ipynb"))]
+
+
+def source_of(assignment: str, notebook: str) -> nbformat.NotebookNode:
+    return nbformat.read(ROOT / "source" / assignment / f"{notebook}.ipynb", as_version=4)
+
+
+@cache
+def answers_of(assignment: str, notebook: str) -> Answers:
+    return load(ROOT / "tests" / "audit" / assignment / f"{notebook}.toml", source_of(assignment, notebook))
+
+
+def first(assignment: str, notebook: str, kind: str) -> dict[str, str]:
+    """The first wrong or right answer to every cell that has one, the solution elsewhere."""
+    chosen: dict[str, str] = {}
+    for answer in getattr(answers_of(assignment, notebook), kind):
+        chosen.setdefault(answer.grade_id, answer.source)
+    return solutions(source_of(assignment, notebook)) | chosen
+
+
+def expected(course: Course, assignment: str, notebook: str) -> float:
+    """Points of the first wrong answers: those of each test cell, less the share of the checks written down."""
+    fails: dict[str, frozenset[str]] = {}
+    for answer in answers_of(assignment, notebook).wrong:
+        fails.setdefault(answer.grade_id, answer.fails)
+    lost = frozenset().union(*fails.values())
+    references = AnswerKey.load(course, assignment, notebook).references
+    score = 0.0
+    for cell in filter(is_test, source_of(assignment, notebook).cells):
+        grade_id = cell.metadata.nbgrader.grade_id
+        checks = {f"{grade_id}/{label}": ref for label, ref in references[grade_id].items()}
+        kept = [ref for label, ref in checks.items() if label not in lost]
+        if any(ref.weight and ref.kind not in PROPERTIES for ref in kept):  # properties alone earn nothing
+            share = sum(ref.weight for ref in kept) / sum(ref.weight for ref in checks.values())
+            score += cell.metadata.nbgrader.points * share
+    return score
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_sample_submissions(assignment: str, tmp_path: Path) -> None:
+    """The build is up to date; right answers get every point, typical mistakes what they deserve, a blank nothing."""
+    shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
+    shutil.copytree(ROOT / "source" / assignment, tmp_path / "source" / assignment)
+    course = Course(tmp_path)
+    build(course, assignment)
+    scores = dict.fromkeys(("full_marks", "different_but_right", "typical_mistakes", "blank"), 0.0)
+    for name in course.notebooks(assignment):
+        for path in (
+            Path("release", assignment, f"{name}.ipynb"),
+            Path("source", assignment, "reference", f"{name}.json"),
+        ):
+            assert (tmp_path / path).read_bytes() == (ROOT / path).read_bytes(), f"stale: course build {assignment}"
+        cells = {
+            "full_marks": solutions(source_of(assignment, name)),
+            "different_but_right": first(assignment, name, "right"),
+            "typical_mistakes": first(assignment, name, "wrong"),
+            "blank": {},
+        }
+        points = sum(c.metadata.nbgrader.points for c in filter(is_test, source_of(assignment, name).cells))
+        scores["full_marks"] += points
+        scores["different_but_right"] += points
+        scores["typical_mistakes"] += expected(course, assignment, name)
+        release = (tmp_path / "release" / assignment / f"{name}.ipynb").read_text("utf-8")
+        for student, texts in cells.items():
+            notebook = nbformat.reads(release, as_version=4)
+            for cell in notebook.cells:
+                cell.source = texts.get(cell.metadata.get("nbgrader", {}).get("grade_id", ""), cell.source)
+            path = tmp_path / "submitted" / student / assignment / f"{name}.ipynb"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            nbformat.write(notebook, path)
+    graded = grade(course, assignment)
+    assert graded.failed == {}
+    assert {one.student: one.score for one in graded.submissions} == pytest.approx(scores, abs=1e-6)
+
+
+@pytest.mark.parametrize(("assignment", "notebook"), NOTEBOOKS)
+def test_hidden_names(assignment: str, notebook: str) -> None:
+    """Names that hidden tests use for themselves begin with an underscore and are not seen anywhere else."""
+    seen, hidden = [], []
+    for cell in source_of(assignment, notebook).cells:
+        before, *after = cell.source.split("### BEGIN HIDDEN TESTS\n")
+        seen.append(before)
+        hidden += after
+        assert cell.metadata.get("nbgrader", {}).get("grade_id", cell.id) == cell.id
+    private = {word for text in hidden for word in re.findall(r"\b_[a-z]\w*", text)}
+    assert private
+    assert [word for word in private if re.search(rf"\b{word}\b", "\n".join(seen))] == []
