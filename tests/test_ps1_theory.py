@@ -52,8 +52,10 @@ def test_every_part_has_its_heading() -> None:
 @given(logits, st.floats(-500, 500))
 @settings(max_examples=60, deadline=None)
 def test_softmax_equals_torch(x: list[float], c: float) -> None:
-    """Softmax is torch's for logits of any size, and a shift does not change it."""
-    shares = S["softmax"](np.array(x))
+    """Softmax is torch's for logits of any size, a shift does not change it, and its input stays as it is."""
+    given_logits = np.array(x)
+    shares = S["softmax"](given_logits)
+    np.testing.assert_array_equal(given_logits, x)
     np.testing.assert_allclose(shares, torch.softmax(torch.tensor(x, dtype=torch.float64), 0).numpy(), rtol=1e-12)
     np.testing.assert_allclose(S["softmax"](np.array(x) + c), shares, rtol=1e-9, atol=1e-300)
 
