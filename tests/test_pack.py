@@ -148,9 +148,16 @@ def test_template_layout(ready: Path) -> None:
     words = next(cell for cell in first["cells"] if cell["id"] == "q3_words")
     words["source"] = "\n\n".join(f"Reason {number}." for number in range(300))
     (ready / "sums.ipynb").write_text(json.dumps(first), "utf-8")
-    refused = pack(ready, "-o", str(ready / "long"))
-    assert refused.exit_code == 1
-    assert "are an appendix: questions are longer than the template allows" in refused.stderr
+    second["cells"] = first["cells"]
+    (ready / "more.ipynb").write_text(json.dumps(second), "utf-8")
+    packed = pack(ready, "-o", str(ready / "long"))
+    assert packed.exit_code == 0, packed.output
+    assert "sums.ipynb, Question 3" in packed.stderr
+    assert "longer than the 2 it has" in packed.stderr
+    *places, more, sums = page_map(ready / "long" / f"{STEM}.pdf").items()
+    assert [span for _, span in places] == [span for _, span in found]
+    assert (more[0], sums[0]) == ("more: Appendix", "sums: Appendix")
+    assert 15 == more[1][0] <= more[1][1] == sums[1][0] - 1
     del first["metadata"]["dlcourse"]["pages"]
     (ready / "sums.ipynb").write_text(json.dumps(first), "utf-8")
     assert "carries no page template" in pack(ready).stderr

@@ -20,7 +20,7 @@ from dlcourse.handin.cells import read_notebook
 from dlcourse.handin.names import hand_in_stem, notebook_names
 from dlcourse.handin.rules import OF_FILES, Finding, check_rules
 from dlcourse.handin.sheet import Sheet, sheet_of
-from dlcourse.pdf.pages import PageMap, written
+from dlcourse.pdf.pages import APPENDIX, PageMap, written
 from dlcourse.zips import zip_bytes
 
 
@@ -166,7 +166,31 @@ def _pdf(notebooks: dict[Path, Sheet], person: str, folder: Path) -> tuple[bytes
         )
         warnings += [f"{path.name}, {warning}" if len(notebooks) > 1 else warning for warning in report.warnings]
         parts.append((target.read_bytes(), {pages.entry(sheet, title): span for title, span in report.pages.items()}))
+    parts = _appendices_last(parts)
     return _joined(parts), _joined_map(parts), warnings
+
+
+def _appendices_last(parts: list[tuple[bytes, PageMap]]) -> list[tuple[bytes, PageMap]]:
+    """Every appendix in a part of its own, after all notebooks: their questions stay where a template has them."""
+    if len(parts) == 1:
+        return parts
+    bodies, appendices = [], []
+    for pdf, page_map in parts:
+        title = next((title for title in page_map if title.endswith(APPENDIX)), None)
+        if title is None:
+            bodies.append((pdf, page_map))
+            continue
+        first, last = page_map[title]
+        bodies.append((_cut(pdf, 0, first - 1), {t: span for t, span in page_map.items() if t != title}))
+        appendices.append((_cut(pdf, first - 1, last), {title: (1, last - first + 1)}))
+    return bodies + appendices
+
+
+def _cut(pdf: bytes, begin: int, end: int) -> bytes:
+    """Some pages of a PDF, with its properties and their bookmarks."""
+    writer = pypdf.PdfWriter()
+    writer.append(io.BytesIO(pdf), pages=(begin, end))
+    return _bytes(writer, pdf, {})
 
 
 def _joined_map(parts: list[tuple[bytes, PageMap]]) -> PageMap:
@@ -185,12 +209,17 @@ def _joined(parts: list[tuple[bytes, PageMap]]) -> bytes:
     writer = pypdf.PdfWriter()
     for part, _ in parts:
         writer.append(io.BytesIO(part))
-    if properties := pypdf.PdfReader(io.BytesIO(parts[0][0])).metadata:
+    return _bytes(writer, parts[0][0], {"/Keywords": written(_joined_map(parts))})
+
+
+def _bytes(writer: pypdf.PdfWriter, of: bytes, more: dict[str, str]) -> bytes:
+    """What was written, with the properties of another PDF and some more."""
+    if properties := pypdf.PdfReader(io.BytesIO(of)).metadata:
         writer.add_metadata({name: str(value) for name, value in properties.items()})
-    writer.add_metadata({"/Keywords": written(_joined_map(parts))})
-    joined = io.BytesIO()
-    writer.write(joined)
-    return joined.getvalue()
+    writer.add_metadata(more)
+    buffer = io.BytesIO()
+    writer.write(buffer)
+    return buffer.getvalue()
 
 
 def _warning_page(findings: list[Finding], sheet: Sheet, person: str) -> tuple[bytes, PageMap]:

@@ -56,7 +56,7 @@ def problems(path: Path, sheet: Sheet) -> Iterator[tuple[str, str]]:
             yield str(error), again
             return
         for difference in differences(_of_notebook(found, sheet), sheet.pages):
-            yield difference, f"{again}; where a question is too long, shorten outputs and texts"
+            yield entry(sheet, difference), again
 
 
 def entry(sheet: Sheet, title: str) -> str:
