@@ -44,6 +44,7 @@ WARM = (
     "matplotlib_inline.backend_inline",
     "numpy",
     "scipy.special",
+    "sklearn.datasets",  # of which `dlcourse.data` takes the digits
     "torch",
     "torchvision",
     "tornado.platform.asyncio",

@@ -140,7 +140,8 @@ def _run(
         for cell in notebook.cells:
             started = time.monotonic()
             runner.advance(cell, statements, transcript.cells)
-            if cell.metadata.get("nbgrader"):
+            nbgrader = cell.metadata.get("nbgrader", {})
+            if nbgrader.get("grade") or nbgrader.get("solution"):
                 transcript.graded_seconds += time.monotonic() - started
         transcript.seconds, transcript.log = time.monotonic() - begin, runner.log
         transcript.longest = runner.longest
