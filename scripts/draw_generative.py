@@ -1,6 +1,6 @@
 """Draw docs/img/generative.png: the plane of a VAE, and a GAN's samples over its training, as the notebooks show them.
 
-    python scripts/draw_generative.py VAE GAN      # the two notebooks, executed
+python scripts/draw_generative.py VAE GAN      # the two notebooks, executed
 """
 
 from __future__ import annotations

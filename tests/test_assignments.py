@@ -15,6 +15,7 @@ from dlcourse.build import build
 from dlcourse.course import Course
 from dlcourse.grading.grade import grade
 from dlcourse.grading.key import AnswerKey, is_test
+from dlcourse.pdf import notebook_to_pdf
 from dlcourse.predicates import PROPERTIES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,7 +61,10 @@ def expected(course: Course, assignment: str, notebook: str) -> float:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 def test_sample_submissions(assignment: str, tmp_path: Path) -> None:
-    """The build is up to date; right answers get every point, typical mistakes what they deserve, a blank nothing."""
+    """The build is up to date; right answers get every point, typical mistakes what they deserve, a blank nothing.
+
+    What the solution shows is printed whole.
+    """
     shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
     shutil.copytree(ROOT / "source" / assignment, tmp_path / "source" / assignment)
     course = Course(tmp_path)
@@ -93,6 +97,9 @@ def test_sample_submissions(assignment: str, tmp_path: Path) -> None:
     graded = grade(course, assignment)
     assert graded.failed == {}
     assert {one.student: one.score for one in graded.submissions} == pytest.approx(scores, abs=1e-6)
+    for name in course.notebooks(assignment):
+        executed = course.path("autograded", assignment, "full_marks") / f"{name}.ipynb"
+        assert notebook_to_pdf(executed, tmp_path / f"{name}.pdf").warnings == []
 
 
 @pytest.mark.parametrize(("assignment", "notebook"), NOTEBOOKS)

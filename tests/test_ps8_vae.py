@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import train_models  # noqa: E402
 
 V = train_models.solution(SOURCE / "vae.ipynb")
-C = train_models.solution(SOURCE / "conv_vae.ipynb")
+C = train_models.solution(SOURCE / "conv_vae.ipynb", "q3_given")
 sizes = st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(0, 2**16))  # B, d (or K), seed
 
 
