@@ -91,6 +91,9 @@ def test_sample_submissions(assignment: str, tmp_path: Path) -> None:
             notebook = nbformat.reads(release, as_version=4)
             for cell in notebook.cells:
                 cell.source = texts.get(cell.metadata.get("nbgrader", {}).get("grade_id", ""), cell.source)
+            if student != "full_marks":  # what is only looked at takes most of the time
+                last = max(n for n, cell in enumerate(notebook.cells) if is_test(cell))
+                del notebook.cells[last + 1 :]
             path = tmp_path / "submitted" / student / assignment / f"{name}.ipynb"
             path.parent.mkdir(parents=True, exist_ok=True)
             nbformat.write(notebook, path)
