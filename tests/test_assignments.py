@@ -1,7 +1,8 @@
-"""Every assignment: built up to date, graded as its audited answers say, nothing hidden named where it is seen."""
+"""Every assignment: references recorded again, sample submissions graded, nothing hidden named where it is seen."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from functools import cache
@@ -11,10 +12,10 @@ import nbformat
 import pytest
 
 from dlcourse.audit.answers import Answers, load, solutions
-from dlcourse.build import build
+from dlcourse.build.record import record
 from dlcourse.course import Course
 from dlcourse.grading.grade import grade
-from dlcourse.grading.key import AnswerKey, is_test
+from dlcourse.grading.key import AnswerKey, is_test, source_digest
 from dlcourse.pdf import notebook_to_pdf
 from dlcourse.predicates import PROPERTIES
 
@@ -58,24 +59,38 @@ def expected(course: Course, assignment: str, notebook: str) -> float:
     return score
 
 
+def graded_part(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook up to its last test cell: what comes after is looked at, and takes most of the time."""
+    last = max(n for n, cell in enumerate(notebook.cells) if is_test(cell))
+    del notebook.cells[last + 1 :]
+    return notebook
+
+
+@pytest.mark.parametrize(("assignment", "notebook"), NOTEBOOKS)
+def test_references_are_recorded_bit_for_bit(assignment: str, notebook: str) -> None:
+    """Running the solution again records what is committed, and the release was made from this source."""
+    committed = json.loads(AnswerKey.path(Course(ROOT), assignment, notebook).read_text("utf-8"))
+    assert committed["source_sha256"] == source_digest(source_of(assignment, notebook)), "stale: course build"
+    recorded, _ = record(graded_part(source_of(assignment, notebook)), ROOT / "source" / assignment)
+    assert recorded["cells"] == committed["cells"]
+    release = nbformat.read(ROOT / "release" / assignment / f"{notebook}.ipynb", as_version=4)
+    kept = {cell.id: cell.source for cell in release.cells}
+    for cell in source_of(assignment, notebook).cells:
+        if cell.id in kept and not cell.metadata.get("nbgrader"):
+            assert kept[cell.id] == cell.source, "stale: course build"
+
+
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 def test_sample_submissions(assignment: str, tmp_path: Path) -> None:
-    """The build is up to date; right answers get every point, typical mistakes what they deserve, a blank nothing.
-
-    What the solution shows is printed whole.
-    """
+    """Right answers get every point, typical mistakes what they deserve, a blank nothing; all of it can be printed."""
     shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
-    shutil.copytree(ROOT / "source" / assignment, tmp_path / "source" / assignment)
+    for name in ("source", "release"):
+        shutil.copytree(ROOT / name / assignment, tmp_path / name / assignment)
+    shutil.copy(ROOT / "gradebook.db", tmp_path)
     course = Course(tmp_path)
-    build(course, assignment)
     scores = dict.fromkeys(("full_marks", "different_but_right", "typical_mistakes", "blank"), 0.0)
     for name in course.notebooks(assignment):
-        for path in (
-            Path("release", assignment, f"{name}.ipynb"),
-            Path("source", assignment, "reference", f"{name}.json"),
-        ):
-            assert (tmp_path / path).read_bytes() == (ROOT / path).read_bytes(), f"stale: course build {assignment}"
         cells = {
             "full_marks": solutions(source_of(assignment, name)),
             "different_but_right": first(assignment, name, "right"),
@@ -88,12 +103,9 @@ def test_sample_submissions(assignment: str, tmp_path: Path) -> None:
         scores["typical_mistakes"] += expected(course, assignment, name)
         release = (tmp_path / "release" / assignment / f"{name}.ipynb").read_text("utf-8")
         for student, texts in cells.items():
-            notebook = nbformat.reads(release, as_version=4)
+            notebook = graded_part(nbformat.reads(release, as_version=4))
             for cell in notebook.cells:
                 cell.source = texts.get(cell.metadata.get("nbgrader", {}).get("grade_id", ""), cell.source)
-            if student != "full_marks":  # what is only looked at takes most of the time
-                last = max(n for n, cell in enumerate(notebook.cells) if is_test(cell))
-                del notebook.cells[last + 1 :]
             path = tmp_path / "submitted" / student / assignment / f"{name}.ipynb"
             path.parent.mkdir(parents=True, exist_ok=True)
             nbformat.write(notebook, path)
