@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle
+from matplotlib.patches import Circle, Rectangle
 
 # Okabe and Ito's palette without its yellow, which is too pale for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -144,6 +144,28 @@ def confusion_matrix(matrix: Any, names: Sequence[str], *, title: str = "", ax: 
     ax.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0)
     ax.set_yticks(range(len(names)), names)
     ax.set(xlabel="predicted", ylabel="true", title=title)
+    return ax
+
+
+def boxes(image: Any, found: Any, names: Sequence[str] = (), *, title: str = "", ax: Axes | None = None) -> Axes:
+    """Draw boxes on a page.
+
+    Args:
+        image: shape (height, width), or (height, width, 3) for colours in [0, 1].
+        found: ``[y1, x1, y2, x2]`` of each box in pixels, shape (N, 4).
+        names: written above the boxes, one for each; none by default.
+        title: one line above the page.
+        ax: where to draw; a new figure by default.
+    """
+    image = np.asarray(image)
+    ax = ax if ax is not None else _new_axes(6.4, 0.2 + 6.4 * image.shape[0] / image.shape[1])
+    ax.imshow(image, cmap="gray", vmin=0, vmax=1)
+    for place, (y1, x1, y2, x2) in enumerate(np.asarray(found).reshape(-1, 4)):
+        ax.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, edgecolor=COLOURS[1], linewidth=1.2))
+        if place < len(names):
+            ax.text((x1 + x2) / 2, y1 - 2, names[place], color=COLOURS[0], ha="center", va="bottom", fontsize=8)
+    ax.axis("off")
+    ax.set_title(title)
     return ax
 
 
