@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-from dlcourse.errors import CourseError
+from dlcourse.data.cache import CACHE
+from dlcourse.data.downloads import Split, checked, downloaded
 
-Split = Literal["train", "test"]
 TRAIN = 1500  # of the digits that ship; the other 297 are for testing
-CACHE = Path("~/.cache/dlcourse")  # where downloads are kept
 
 
 def mnist(split: Split = "train", *, full: bool = False, folder: str | Path = CACHE) -> tuple[np.ndarray, np.ndarray]:
@@ -31,10 +29,9 @@ def mnist(split: Split = "train", *, full: bool = False, folder: str | Path = CA
     Raises:
         CourseError: no such split, or the download failed.
     """
-    if split not in ("train", "test"):
-        raise CourseError(f'There is no split "{split}". Take "train" or "test".')
+    checked(split)
     if full:
-        return _downloaded(split, Path(folder).expanduser())
+        return downloaded("MNIST", split, folder)
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
@@ -47,15 +44,3 @@ def _enlarged(image: np.ndarray) -> np.ndarray:
     """One digit, 0 … 16, shape (8, 8), in the middle of a black uint8 picture, shape (28, 28)."""
     ink = Image.fromarray((image * (255 / 16)).astype(np.uint8))
     return np.pad(np.asarray(ink.resize((20, 20), Image.Resampling.BICUBIC)), 4)
-
-
-def _downloaded(split: Split, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    from torchvision.datasets import MNIST
-
-    try:
-        found = MNIST(str(folder), train=split == "train", download=True)
-    except (OSError, RuntimeError) as error:
-        raise CourseError(
-            f"MNIST could not be had: {error}. Without a network take full=False, the digits that ship."
-        ) from error
-    return found.data.numpy(), found.targets.numpy()
