@@ -74,7 +74,8 @@ def test_wrong_original_files(tmp_path: Path) -> None:
     wrong(r"images have shape \(5, 784\)", test_data=data[:, :784], test_labels=labels)
     wrong("from 0.0 to 255.0", test_data=data + 255 * np.eye(1024)[:5], test_labels=labels)
     wrong("not from 0 to 1", test_data=data * np.nan, test_labels=labels)
-    wrong("not one-hot", test_data=data, test_labels=labels * 2)
+    for bad in (labels * 2, labels * 0, np.ones((5, 36))):
+        wrong("not one-hot", test_data=data, test_labels=bad)
     wrong("not numbers", test_data=np.full((5, 1024), 1j), test_labels=labels)
     savemat(path, {"test_data": data, "test_labels": labels})
     path.write_bytes(path.read_bytes()[:3000])

@@ -14,12 +14,13 @@ from multiprocessing import get_context
 import nbformat
 from nbformat import NotebookNode
 
+from dlcourse.audit import tree
 from dlcourse.audit.answers import Answer, deletions, load, solutions
 from dlcourse.course import Course
 from dlcourse.grading import warm
 from dlcourse.grading.judge import CellVerdict, judge_cell
 from dlcourse.grading.key import AnswerKey, is_test
-from dlcourse.grading.run import execute
+from dlcourse.grading.run import CellRun, execute
 
 PRECISIONS, THREADS = ("float64", "float32"), (1, 2)
 Verdicts = dict[str, CellVerdict]
@@ -124,13 +125,21 @@ def _written(group: Iterable[Answer], precision: str) -> dict[str, str]:
 def _run_all(
     trunk: NotebookNode, key: AnswerKey, jobs: list[tuple[dict[str, str], int]], say: Callable[[int, int], None]
 ) -> list[Verdicts]:
-    results = []
-    servers = {threads: warm.server(threads).address for _, threads in jobs}
+    """The verdicts on each job. With one thread they share what comes before their cell; the others run as submissions
+    do, and so does what ended its process."""
+    found: dict[int, Verdicts] = {}
+    single = [number for number, (_, threads) in enumerate(jobs) if threads == 1]
+    for place, cells in tree.run_all(trunk, key.statements, [jobs[number][0] for number in single]):
+        found[single[place]] = _judged(trunk, key, cells)
+        say(len(found), len(jobs))
+    left = [number for number in range(len(jobs)) if number not in found]
+    servers = {threads: warm.server(threads).address for threads in {jobs[number][1] for number in left}}
     with ProcessPoolExecutor(os.cpu_count(), get_context("forkserver"), _begin, (servers,)) as pool:
-        for verdicts in pool.map(partial(_run, trunk, key), jobs):
-            results.append(verdicts)
-            say(len(results), len(jobs))
-    return results
+        ran = pool.map(partial(_run, trunk, key), [jobs[number] for number in left])
+        for number, verdicts in zip(left, ran, strict=True):
+            found[number] = verdicts
+            say(len(found), len(jobs))
+    return [found[number] for number in range(len(jobs))]
 
 
 def _begin(servers: dict[int, str]) -> None:
@@ -144,17 +153,25 @@ def _run(trunk: NotebookNode, key: AnswerKey, job: tuple[dict[str, str], int]) -
     for cell in notebook.cells:
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
         cell.source = cells.get(grade_id, cell.source)
-    ran = execute(notebook, key.statements, sandboxed=False, threads=threads, figures=False).cells
-    return {
-        cell.metadata.nbgrader.grade_id: judge_cell(
-            key.references[cell.metadata.nbgrader.grade_id],
-            ran[cell.metadata.nbgrader.grade_id].emissions,
-            float(cell.metadata.nbgrader.points),
-            ran[cell.metadata.nbgrader.grade_id].failures,
-        )
-        for cell in notebook.cells
-        if is_test(cell)
-    }
+    ran = execute(
+        notebook,
+        key.statements,
+        sandboxed=False,
+        threads=threads,
+        figures=False,
+        cell_seconds=max(20, key.cell_seconds),
+    )
+    return _judged(trunk, key, ran.cells)
+
+
+def _judged(trunk: NotebookNode, key: AnswerKey, ran: dict[str, CellRun]) -> Verdicts:
+    verdicts = {}
+    for cell in filter(is_test, trunk.cells):
+        grade_id = cell.metadata.nbgrader.grade_id
+        did = ran[grade_id]
+        points = float(cell.metadata.nbgrader.points)
+        verdicts[grade_id] = judge_cell(key.references[grade_id], did.emissions, points, did.failures)
+    return verdicts
 
 
 def _failed(verdicts: Verdicts) -> set[str]:

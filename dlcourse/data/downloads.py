@@ -46,7 +46,7 @@ def downloaded(name: str, split: Split, folder: str | Path) -> tuple[np.ndarray,
         with FileLock(folder / f".{name}.lock"):
             return _fetched(kind, split, folder)
     except _BROKEN as error:
-        reason = "; ".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise CourseError(
             f"{name} could not be had: {reason}. What arrived was thrown away: call again, or put torchvision's "
             f"files into {folder}. Without a network take full=False, the data that ship."

@@ -14,8 +14,8 @@ from dlcourse.data.tailor import SIZE
 _SEED = {"train": 0, "test": 1}
 _NUMBER = {"train": 8000, "test": 2000}
 _CHECKSUM = {
-    "train": "a240aeebb434e31fd41dad0a8f4839e2956b2599deecc64a45c28483fd82bcaa",
-    "test": "3c63a0598feccf7412b5ade841129a37e4bfc848fb355cb269c982e0e4f0a171",
+    "train": "0387bfa6c6b8dcf40572852f69cf12aa44fba772a5681be4afcbd5bfb962c149",
+    "test": "e0e7c2e6274c737f124c4aacdf42098265f18ed1e5c3a7f5957b1d453ae28caf",
 }
 
 

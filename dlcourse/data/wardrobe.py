@@ -74,7 +74,7 @@ def _pullover(t: Tailor) -> None:
     if t.chance(0.2):
         y = t.between(0.3, 0.6)
         t.line((-body, y), (body, y), grey=t.between(0.4, 1.4), width=t.between(0.03, 0.12))
-    if t.chance(0.08):
+    if t.chance(0.05):
         t.line((0, 0.08), (0, t.between(0.3, 0.9)), grey=t.between(0.5, 0.9))
 
 
@@ -100,7 +100,7 @@ def _coat(t: Tailor) -> None:
     body, neck = t.between(0.19, 0.28), t.between(0.06, 0.13)
     _top(t, t.between(0.8, 1.05), body, neck, t.between(0.02, 0.16), t.between(-0.01, 0.06))
     lean = t.between(-0.04, 0.04)
-    if t.chance(0.9):  # the opening
+    if t.chance(0.96):  # the opening
         grey = t.between(0.0, 0.5) if t.chance(0.6) else t.between(1.4, 2.0)
         t.line((0, 0.1), (lean, 0.97), grey=grey, width=t.between(0.06, 0.12))
     if t.chance(0.6):
@@ -118,7 +118,7 @@ def _shirt(t: Tailor) -> None:
     _top(t, sleeve, body, neck, t.between(0.02, 0.14), t.between(-0.02, 0.04))
     if t.chance(0.8):
         _collar(t, neck, t.between(0.08, 0.17))
-    if t.chance(0.85):  # buttons
+    if t.chance(0.93):  # buttons
         grey = t.between(0.3, 0.7) if t.chance(0.5) else t.between(1.3, 1.8)
         t.line((0, 0.1), (0, t.between(0.5, 0.97)), grey=grey, width=t.between(0.03, 0.05))
     if t.chance(0.35):

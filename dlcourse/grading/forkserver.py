@@ -241,12 +241,12 @@ def _ipython(request: dict[str, Any], listeners: dict[str, int]) -> Any:
     if request["figures"]:
         matplotlib.use("module://matplotlib_inline.backend_inline")
         get_ipython().enable_matplotlib("inline")
-    _seed(request["seed"])
+    seed(request["seed"])
     gc.enable()
     return app
 
 
-def _seed(seed: int | None) -> None:
+def seed(seed: int | None) -> None:
     """Without a seed of its own a submission draws the same numbers each time it is graded."""
     import random
 

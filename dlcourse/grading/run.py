@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import nbformat
 from nbformat import NotebookNode
@@ -136,20 +136,12 @@ def _run(
     transcript = Transcript()
     with start as (kernel, folder):
         begin = time.monotonic()
-        runner = _Runner(kernel, folder, begin + notebook_seconds, cell_seconds)
+        runner = Runner(kernel, folder, begin + notebook_seconds, cell_seconds)
         for cell in notebook.cells:
-            if cell.cell_type != "code":
-                continue
             started = time.monotonic()
-            if is_test(cell):
-                run = runner.test_cell(cell, statements.get(cell.metadata.nbgrader.grade_id, []))
-                transcript.cells[cell.metadata.nbgrader.grade_id] = run
-                run.seconds = time.monotonic() - started
-                transcript.graded_seconds += run.seconds
-            else:
-                runner.cell(cell)
-                if cell.metadata.get("nbgrader"):
-                    transcript.graded_seconds += time.monotonic() - started
+            runner.advance(cell, statements, transcript.cells)
+            if cell.metadata.get("nbgrader"):
+                transcript.graded_seconds += time.monotonic() - started
         transcript.seconds, transcript.log = time.monotonic() - begin, runner.log
         transcript.longest = runner.longest
         if not runner.gone:
@@ -157,16 +149,33 @@ def _run(
     return transcript
 
 
-class _Runner:
+class Executor(Protocol):
+    """What runs a cell: a kernel, or a shell in this process; see ``Kernel``."""
+
+    def run(self, code: str, seconds: float, take: Callable[[dict[str, Any]], None]) -> bool: ...
+    def interrupt(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Runner:
     """Runs cells until time or the kernel is gone; what comes after gets the cause of that."""
 
-    def __init__(self, kernel: Kernel, folder: str, deadline: float, cell_seconds: float) -> None:
+    def __init__(self, kernel: Executor, folder: str, deadline: float, cell_seconds: float) -> None:
         self.kernel, self.folder, self.deadline, self.cell_seconds = kernel, folder, deadline, cell_seconds
         self.outputs = Outputs()
         self.count = 0
         self.log: list[str] = []
         self.longest = ("", 0.0)
         self.gone: Failure | None = None
+
+    def advance(self, cell: NotebookNode, statements: dict[str, list[Statement]], cells: dict[str, CellRun]) -> None:
+        """Run the next cell of a notebook; what a test cell did goes into ``cells``."""
+        if is_test(cell):
+            begin, grade_id = time.monotonic(), cell.metadata.nbgrader.grade_id
+            cells[grade_id] = self.test_cell(cell, statements.get(grade_id, []))
+            cells[grade_id].seconds = time.monotonic() - begin
+        elif cell.cell_type == "code":
+            self.cell(cell)
 
     def cell(self, cell: NotebookNode) -> Failure | None:
         """Run one cell; return why it did not end well, if it did not."""
