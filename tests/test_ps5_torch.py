@@ -16,6 +16,8 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from dlcourse import data
+
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "source" / "ps5_autoencoders"
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -23,6 +25,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import train_models  # noqa: E402
 
 C = train_models.solution(SOURCE / "convolutional_autoencoder.ipynb")
+D = train_models.solution(SOURCE / "dense_autoencoder.ipynb")
 NETWORKS = ("AE", "CAE", "CAE_skip")
 
 
@@ -140,3 +143,48 @@ def test_the_saved_weights_are_the_trained_ones(tmp_path: Path) -> None:
     network.load_state_dict(torch.load(tmp_path / "weights.pt", weights_only=True))
     assert C["test"](network, loader) == pytest.approx(errors[-1], rel=1e-4)
     assert errors[-1] < 0.25 * float(F.mse_loss(noisy, clean))
+
+
+def test_batches_at_full_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """60,000 images make 469 batches of 128, the last one of 96; every image comes once, with its label."""
+
+    def numbered(split: str, *, full: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        labels = np.arange(60_000 if split == "train" else 10_000)
+        return np.repeat(labels % 256, 784).astype(np.uint8).reshape(-1, 28, 28), labels
+
+    monkeypatch.setattr(data, "fashion_mnist", numbered)
+    train, test = D["prepare_data"]()
+    assert (len(train), len(test)) == (469, 79)
+    batches = list(train)
+    assert sorted(len(x) for x, _ in batches)[:2] == [96, 128]
+    labels = torch.cat([y for _, y in batches])
+    assert labels.sort().values.equal(torch.arange(60_000))
+    assert not labels.equal(torch.arange(60_000))
+    for x, y in batches:
+        assert (x.dtype, x.shape[1:]) == (torch.float32, (1, 28, 28))
+        torch.testing.assert_close(x[:, 0, 5, 5], (y % 256) / 255)
+
+
+def test_the_dense_network_is_the_stated_one() -> None:
+    """218,192 parameters; codes are rectified; the output is the composition of four dense layers."""
+    network = D["Autoencoder"]()
+    assert sum(p.numel() for p in network.parameters()) == 218_192
+    x = torch.rand(3, 784)
+    W1, b1, W2, b2, W3, b3, W4, b4 = network.parameters()
+    code = ((x @ W1.T + b1).clamp(min=0) @ W2.T + b2).clamp(min=0)
+    torch.testing.assert_close(network.encode(x), code)
+    torch.testing.assert_close(network(x), 1 / (1 + torch.exp(-((code @ W3.T + b3).clamp(min=0) @ W4.T + b4))))
+
+
+def test_training_beats_the_mean_image() -> None:
+    """An untrained network's loss is what the pixels' moments say; five epochs bring it below the mean image's."""
+    x = torch.from_numpy(data.fashion_mnist("test")[0][:, None] / 255).float()
+    held, shown = x[1600:].flatten(1), x[:1600]
+    network = D["Autoencoder"]()
+    untrained = float(F.mse_loss(network(held), held))
+    assert untrained == pytest.approx(float(0.25 - held.mean() + held.square().mean()), rel=0.05)
+    loader = DataLoader(TensorDataset(shown, torch.zeros(1600)), 64, shuffle=True)
+    network, losses = D["train_autoencoder"](network, loader, epochs=5)
+    mean = float((held - shown.flatten(1).mean(0)).square().mean())
+    assert losses == sorted(losses, reverse=True)
+    assert float(F.mse_loss(network(held), held)) < 0.7 * mean
