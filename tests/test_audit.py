@@ -123,4 +123,7 @@ def test_command(course: Course) -> None:
     unfair = CliRunner().invoke(main, ["-C", str(course.root), "audit", "tiny"])
     assert unfair.exit_code == 1
     assert "must fail 'q2_centre_test/centred'" in unfair.stderr
+    unknown = CliRunner().invoke(main, ["-C", str(course.root), "audit", "tiny", "sum"])
+    assert unknown.exit_code == 1
+    assert "no notebook 'sum' in tiny" in unknown.stderr
     shutil.rmtree(course.root / "tests")

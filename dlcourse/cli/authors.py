@@ -50,28 +50,34 @@ def build(directory: Path, assignment: str | None) -> None:
 
 @main.command()
 @click.argument("assignment")
+@click.argument("notebook", required=False)
 @click.option(
     "--lines", is_flag=True, help="Also try every solution without one of its lines, and every emptied function."
 )
 @click.pass_obj
-def audit(directory: Path, assignment: str, lines: bool) -> None:
-    """Is the grader of ASSIGNMENT fair? Wrong answers must lose exactly their points, right ones none."""
+def audit(directory: Path, assignment: str, notebook: str | None, lines: bool) -> None:
+    """Is the grader of ASSIGNMENT, or of one NOTEBOOK of it, fair? Wrong answers must lose exactly their points,
+    right ones none."""
     from dlcourse.audit import audit as audit_one
+    from dlcourse.course import suggest
 
     course = open_course(directory)
     findings = []
-    for notebook in course.notebooks(assignment):
+    names = course.notebooks(assignment)
+    if notebook is not None and notebook not in names:
+        raise CourseError(f"There is no notebook {notebook!r} in {assignment}. {suggest(notebook, names)}")
+    for name in names if notebook is None else [notebook]:
         with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                       console=errors, transient=True) as bar:  # fmt: skip
-            task = bar.add_task(f"Auditing {assignment}/{notebook}", total=None)
+            task = bar.add_task(f"Auditing {assignment}/{name}", total=None)
             questions = audit_one(
                 course,
                 assignment,
-                notebook,
+                name,
                 lines=lines,
                 say=lambda d, t: bar.update(task, completed=d, total=t),  # noqa: B023
             )
-        table = Table(title=f"{assignment}/{notebook}", title_justify="left")
+        table = Table(title=f"{assignment}/{name}", title_justify="left")
         for column in ("question", "points", "wrong caught", "right kept", "noise of right", "nearest wrong"):
             table.add_column(column, justify="left" if column == "question" else "right")
         for q in questions:
