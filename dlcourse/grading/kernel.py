@@ -61,6 +61,7 @@ def environment(folder: str, mode: str, threads: int = 1) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         MODE_VARIABLE: mode,
         **dict.fromkeys(THREADS, str(threads)),
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that wait leave the processor to others: kernels run side by side
         **ARITHMETIC,
     }
 
