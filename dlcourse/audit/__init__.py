@@ -159,7 +159,8 @@ def _run(trunk: NotebookNode, key: AnswerKey, job: tuple[dict[str, str], int]) -
         sandboxed=False,
         threads=threads,
         figures=False,
-        cell_seconds=max(20, key.cell_seconds),
+        cell_seconds=tree.CELL_SECONDS,
+        notebook_seconds=tree.NOTEBOOK_SECONDS,
     )
     return _judged(trunk, key, ran.cells)
 
