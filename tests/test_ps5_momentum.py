@@ -157,7 +157,7 @@ def test_letters_are_reconstructed() -> None:
     np.random.seed(0)
     x, y = data.nist36("valid")
     params = S["initialize_autoencoder"]()
-    losses = S["train"](x[::2], params, 12, 8)
+    losses = S["train"](x[::2], params, 30, 8)
     mean_image = x[::2].mean(axis=0)
     assert losses[-1] < 0.8 * np.sum((x[::2] - mean_image) ** 2)
     unseen, labels = x[1::2], y[1::2]
