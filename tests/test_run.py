@@ -94,7 +94,7 @@ def running(text: str) -> list[int]:
 
 
 LOOK = """
-import json, os, pathlib, socket, sys
+import json, os, pathlib, socket, sys, tempfile
 def tried(function):
     try:
         return str(function())
@@ -114,6 +114,7 @@ print(json.dumps({
     "course": os.path.exists(COURSE),
     "home": os.listdir(HOME) if os.path.isdir(HOME) else [],
     "processes": len([p for p in os.listdir("/proc") if p.isdigit()]),
+    "scratch": os.path.dirname(tempfile.mkdtemp()) == os.environ["TMPDIR"],
     "written": tried(lambda: open("/usr/here", "w")),
     "asked": tried(lambda: input("? ")),
 }))
@@ -168,6 +169,7 @@ def test_a_sandboxed_kernel_sees_its_own_files_and_nothing_else(
     bound = [Path(p) for p in (sys.prefix, sys.base_prefix, dlcourse.__file__) if Path(p).is_relative_to(Path.home())]
     assert set(seen["home"]) <= {path.relative_to(Path.home()).parts[0] for path in bound}
     assert seen["processes"] <= 4
+    assert seen["scratch"]
     assert seen["written"] in ("OSError", "PermissionError")
     assert seen["asked"] == "StdinNotImplementedError"
 

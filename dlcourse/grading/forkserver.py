@@ -23,6 +23,7 @@ import signal
 import socket
 import sys
 import tarfile
+import tempfile
 import threading
 import traceback
 from pathlib import Path
@@ -149,6 +150,7 @@ def _become_kernel(
         files.extractall(".", filter="data")
     os.environ.clear()
     os.environ.update(request["environment"])
+    tempfile.tempdir = None  # some package may have asked for it, and the answer was remembered
     _limit(request["limits"])
     nothing = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
