@@ -47,7 +47,7 @@ def test_grader_is_fair(assignment: str, notebook: str) -> None:
     Right answers stay well inside the tolerance in single precision and with two threads, the nearest wrong one well
     outside.
     """
-    questions = audit(Course(ROOT), assignment, notebook, lines=True)
+    questions = audit(Course(ROOT), assignment, notebook, lines=True, alone=False)
     assert [finding for question in questions for finding in question.findings] == []
     for question in questions:
         assert question.wrong >= 6, question.grade_id
@@ -57,14 +57,14 @@ def test_grader_is_fair(assignment: str, notebook: str) -> None:
 
 
 @pytest.fixture
-def audited(course: Course) -> Callable[[str], list[str]]:
+def audited(course: Course) -> Callable[..., list[str]]:
     """Audit the tiny course with these answers; return what was found."""
 
-    def run(answers: str) -> list[str]:
+    def run(answers: str, *, alone: bool = True) -> list[str]:
         path = course.root / "tests" / "audit" / "tiny" / "sums.toml"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(answers, "utf-8")
-        return [finding for question in audit(course, "tiny", "sums") for finding in question.findings]
+        return [finding for question in audit(course, "tiny", "sums", alone=alone) for finding in question.findings]
 
     return run
 
@@ -72,6 +72,23 @@ def audited(course: Course) -> Callable[[str], list[str]]:
 def test_fair(audited: Callable[[str], list[str]]) -> None:
     """Answers that behave as written down give no finding."""
     assert audited(TINY.replace(', "q2_centre_test/centred"', "")) == []
+
+
+def test_side_by_side(audited: Callable[..., list[str]]) -> None:
+    """Wrong answers to different questions that share a notebook give a finding where one of them would alone."""
+    second = """
+[[wrong]]
+name = "n_plus_one"
+grade_id = "q2_centre"
+why = "adds the mean"
+replace = [["x - mean(x)", "x + mean(x)"]]
+fails = ["q2_centre_test/centred"]
+"""
+    answers = TINY.replace(', "q2_centre_test/centred"', "") + second
+    for text, finding in ((answers, ""), (answers.replace("x + mean(x)", "x - mean(x) + 0"), "loses no point")):
+        found = audited(text, alone=False)
+        assert len(found) == bool(finding)
+        assert all(finding in one for one in found)
 
 
 def test_unfair_is_found(audited: Callable[[str], list[str]], course: Course) -> None:

@@ -24,6 +24,7 @@ from dlcourse.grading.run import CellRun, execute
 
 PRECISIONS, THREADS = ("float64", "float32"), (1, 2)
 Verdicts = dict[str, CellVerdict]
+Job = tuple[dict[str, str], int]  # the text of cells by grade_id, and threads
 
 
 @dataclass
@@ -52,12 +53,15 @@ def audit(
     notebook: str,
     *,
     lines: bool = False,
+    alone: bool = True,
     say: Callable[[int, int], None] = lambda d, t: None,
 ) -> list[Question]:
     """Run every written-down answer to a notebook through run and judge.
 
     Args:
         lines: also every answer that lacks one statement of the solution, and every emptied function.
+        alone: run each wrong answer in a notebook of its own. Otherwise wrong answers to different questions share one,
+            which must fail what they fail together, no more and no less; where it does not, they run alone.
         say: called with the number of notebooks run and to be run.
 
     Raises:
@@ -71,16 +75,26 @@ def audit(
     owner = _owners(trunk)
     questions = {c.metadata.nbgrader.grade_id: Question(c.metadata.nbgrader.grade_id, float(c.metadata.nbgrader.points))
                  for c in trunk.cells if is_test(c)}  # fmt: skip
-    # A wrong answer runs alone, to see that it costs nothing elsewhere. Right answers, and solutions without a line,
-    # share a notebook: one for each question.
+    # Right answers, and solutions without a line, share a notebook: one for each question.
     right, shortened = _groups(answers.right), _groups(deletions(source, answers.harmless) if lines else [])
+    wrong = [[a] for a in answers.wrong] if alone else _groups(answers.wrong, lambda a: owner[a.grade_id])
     ways = [(precision, threads) for precision in PRECISIONS for threads in THREADS]
-    jobs: list[tuple[dict[str, str], int]] = [({a.grade_id: a.source}, 1) for a in answers.wrong]
-    jobs += [({a.grade_id: a.source for a in group}, 1) for group in shortened]
+    jobs: list[Job] = [({a.grade_id: a.source for a in group}, 1) for group in wrong + shortened]
     jobs += [(_written(group, precision), threads) for group in right for precision, threads in ways]
     verdicts = iter(_run_all(trunk, key, jobs, say))
-    for answer in answers.wrong:
-        _wrong(answer, next(verdicts), owner, questions)
+    doubtful: list[Answer] = []
+    for group in wrong:
+        found = next(verdicts)
+        if len(group) == 1:
+            _wrong(group[0], found, owner, questions)
+        elif _as_written(group, found, owner):
+            for answer in group:
+                _caught(questions[owner[answer.grade_id]], found[owner[answer.grade_id]])
+        else:
+            doubtful += group
+    again: list[Job] = [({answer.grade_id: answer.source}, 1) for answer in doubtful]
+    for answer, found in zip(doubtful, _run_all(trunk, key, again, say) if again else (), strict=True):
+        _wrong(answer, found, owner, questions)
     for group in shortened:
         _shortened(group, next(verdicts), owner, questions)
     for group in right:
@@ -102,11 +116,13 @@ def _owners(trunk: NotebookNode) -> dict[str, str]:
     return owner
 
 
-def _groups(answers: Iterable[Answer]) -> list[list[Answer]]:
-    """Answers to different questions, side by side in one notebook: the first of each, the second of each, …"""
+def _groups(
+    answers: Iterable[Answer], place: Callable[[Answer], str] = lambda answer: answer.grade_id
+) -> list[list[Answer]]:
+    """Answers with different places, side by side in one notebook: the first of each, the second of each, …"""
     by_cell: dict[str, list[Answer]] = {}
     for answer in answers:
-        by_cell.setdefault(answer.grade_id, []).append(answer)
+        by_cell.setdefault(place(answer), []).append(answer)
     depth = max(map(len, by_cell.values()), default=0)
     return [[rows[n] for rows in by_cell.values() if n < len(rows)] for n in range(depth)]
 
@@ -122,9 +138,7 @@ def _written(group: Iterable[Answer], precision: str) -> dict[str, str]:
     return cells
 
 
-def _run_all(
-    trunk: NotebookNode, key: AnswerKey, jobs: list[tuple[dict[str, str], int]], say: Callable[[int, int], None]
-) -> list[Verdicts]:
+def _run_all(trunk: NotebookNode, key: AnswerKey, jobs: list[Job], say: Callable[[int, int], None]) -> list[Verdicts]:
     """The verdicts on each job. With one thread they share what comes before their cell; the others run as submissions
     do, and so does what ended its process."""
     found: dict[int, Verdicts] = {}
@@ -147,7 +161,7 @@ def _begin(servers: dict[int, str]) -> None:
         warm.lend(address, threads)
 
 
-def _run(trunk: NotebookNode, key: AnswerKey, job: tuple[dict[str, str], int]) -> Verdicts:
+def _run(trunk: NotebookNode, key: AnswerKey, job: Job) -> Verdicts:
     cells, threads = job
     notebook = copy.deepcopy(trunk)
     for cell in notebook.cells:
@@ -179,10 +193,17 @@ def _failed(verdicts: Verdicts) -> set[str]:
     return {f"{grade_id}/{check.label}" for grade_id, v in verdicts.items() for check in v.checks if not check.passed}
 
 
+def _as_written(group: list[Answer], verdicts: Verdicts, owner: dict[str, str]) -> bool:
+    """Wrong answers side by side fail what they should fail together, and each is said to cost points in its own
+    question and in no other."""
+    weighted = {f"{grade_id}/{check.label}" for grade_id, v in verdicts.items() for check in v.checks if check.weight}
+    costs = [{label.split("/")[0] for label in answer.fails & weighted} for answer in group]
+    own = [{owner[answer.grade_id]} for answer in group]
+    return costs == own and _failed(verdicts) == {label for answer in group for label in answer.fails}
+
+
 def _wrong(answer: Answer, verdicts: Verdicts, owner: dict[str, str], questions: dict[str, Question]) -> None:
     own = owner[answer.grade_id]
-    question = questions[own]
-    question.wrong += 1
     problems = []
     if verdicts[own].score >= verdicts[own].max_score:
         problems.append("loses no point")
@@ -193,11 +214,17 @@ def _wrong(answer: Answer, verdicts: Verdicts, owner: dict[str, str], questions:
     if failed != answer.fails:
         problems += [f"must fail {label!r}" for label in sorted(answer.fails - failed)]
         problems += [f"fails {label!r}, which is not written down" for label in sorted(failed - answer.fails)]
+    _caught(questions[own], verdicts[own])
     if problems:
-        question.findings.append(f"wrong answer {answer.name!r} ({answer.why}): {'; '.join(problems)}")
-    else:
-        question.caught += 1
-    distances = [check.distance for check in verdicts[own].checks if not check.passed and check.weight > 0]
+        questions[own].caught -= 1
+        questions[own].findings.append(f"wrong answer {answer.name!r} ({answer.why}): {'; '.join(problems)}")
+
+
+def _caught(question: Question, verdict: CellVerdict) -> None:
+    """Count a wrong answer, and note how near it came to passing."""
+    question.wrong += 1
+    question.caught += 1
+    distances = [check.distance for check in verdict.checks if not check.passed and check.weight > 0]
     measured = [distance for distance in distances if distance is not None]
     if measured and len(measured) == len(distances):
         question.nearest = min(question.nearest, max(measured))
