@@ -139,7 +139,8 @@ def test_training_against_torch() -> None:
     np.testing.assert_allclose(losses[:60], expected, rtol=1e-8)
     for number in (0, 100, 200, 300, 400, 499):
         assert f"| {losses[number]:.2f} " in CELLS["q6_train_expect"]
-    assert [accuracies[number] for number in (0, 100, 200, 300, 400, 499)] == [0.25, 0.85, 0.85, 0.875, 0.9, 0.925]
+    announced = [0.25, 0.85, 0.85, 0.875, 0.9, 0.925]
+    assert [accuracies[number] for number in (0, 100, 200, 300, 400, 499)] == pytest.approx(announced)
 
 
 def test_goal_has_a_margin() -> None:
@@ -168,7 +169,7 @@ def test_equal_weights_are_one_unit() -> None:
     losses, accuracies = S["train"](batches, params)
     assert np.ptp(params["Wlayer1"], axis=1).max() == 0
     assert np.abs(params["Wlayer1"]).min() > 0.05
-    assert (round(losses[-1]), accuracies[-1]) == (36, 0.6)
+    assert (round(losses[-1]), accuracies[-1]) == (36, pytest.approx(0.6))
     one = special.expit(S["x"] @ params["Wlayer1"][:, :1] + params["blayer1"][:1])
     logits = one @ (25 * params["Woutput"][:1]) + params["boutput"]
     both = S["forward"](S["forward"](S["x"], params, "layer1"), params, "output", S["softmax"])
