@@ -51,7 +51,7 @@ def test_grader_is_fair(assignment: str, notebook: str) -> None:
     assert [finding for question in questions for finding in question.findings] == []
     for question in questions:
         assert question.wrong >= 6, question.grade_id
-        assert question.right >= 3 * 4, question.grade_id
+        assert question.right >= 3 * 3, question.grade_id
         assert question.noise < 0.5, question.grade_id
         assert question.nearest > 10, question.grade_id
 
@@ -98,7 +98,7 @@ def test_unfair_is_found(audited: Callable[[str], list[str]], course: Course) ->
     assert any("loses no point" in finding for finding in audited(harmless))
     broken = TINY.replace("return np.mean(x)", "return np.median(x)")
     found = [finding for finding in audited(broken) if "right answer 'numpy'" in finding]
-    assert len(found) == 4  # both precisions, one and two threads
+    assert len(found) == 3  # one and two threads, single precision
 
 
 def test_tolerance_that_is_too_tight_is_found(course: Course, audited: Callable[[str], list[str]]) -> None:

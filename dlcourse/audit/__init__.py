@@ -22,7 +22,7 @@ from dlcourse.grading.judge import CellVerdict, judge_cell
 from dlcourse.grading.key import AnswerKey, is_test
 from dlcourse.grading.run import CellRun, execute
 
-PRECISIONS, THREADS = ("float64", "float32"), (1, 2)
+WAYS = (("float64", 1), ("float64", 2), ("float32", 1))  # in which a right answer is run: precision, threads
 Verdicts = dict[str, CellVerdict]
 Job = tuple[dict[str, str], int]  # the text of cells by grade_id, and threads
 
@@ -78,9 +78,8 @@ def audit(
     # Right answers, and solutions without a line, share a notebook: one for each question.
     right, shortened = _groups(answers.right), _groups(deletions(source, answers.harmless) if lines else [])
     wrong = [[a] for a in answers.wrong] if alone else _groups(answers.wrong, lambda a: owner[a.grade_id])
-    ways = [(precision, threads) for precision in PRECISIONS for threads in THREADS]
     jobs: list[Job] = [({a.grade_id: a.source for a in group}, 1) for group in wrong + shortened]
-    jobs += [(_written(group, precision), threads) for group in right for precision, threads in ways]
+    jobs += [(_written(group, precision), threads) for group in right for precision, threads in WAYS]
     verdicts = iter(_run_all(trunk, key, jobs, say))
     doubtful: list[Answer] = []
     for group in wrong:
@@ -98,7 +97,7 @@ def audit(
     for group in shortened:
         _shortened(group, next(verdicts), owner, questions)
     for group in right:
-        for precision, threads in ways:
+        for precision, threads in WAYS:
             _right(group, next(verdicts), f"{precision}, {threads} thread{'s' * (threads > 1)}", owner, questions)
     return list(questions.values())
 
