@@ -27,7 +27,8 @@ sample: setup  ## submitted/, autograded/, feedback/ and gradebook.db of the sam
 audit: setup  ## the fairness report of every assignment
 	for a in source/*/; do $(BIN)/course audit $$(basename $$a) || exit 1; done
 
-models: setup  ## the small networks that ps7_explainability explains, trained and measured anew (minutes)
+models: setup  ## the small networks that ship with the course, trained and measured anew (minutes)
+	$(BIN)/python scripts/train_letters.py
 	$(BIN)/python scripts/train_models.py
 
 bench-pdf: setup  ## seconds for a PDF beside nbconvert's webpdf and xelatex, which it installs on Debian (about 1 GB)

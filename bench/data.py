@@ -84,7 +84,7 @@ def letters(seeds: int) -> list[Classifier]:
     for batch, rate in ((8, 0.0025), (8, 0.005), (32, 0.01)):
         accuracies, confusion = [], np.zeros((36, 36), int)
         for seed in range(seeds):
-            network = _descended(images, labels, batch, rate, seed)
+            network = classifier(*descended(images, labels, batch, rate, seed))
             predicted, true = network(valid), answers.argmax(1)
             accuracies.append(float((predicted == true).mean()))
             np.add.at(confusion, (true, predicted), 1)
@@ -94,7 +94,10 @@ def letters(seeds: int) -> list[Classifier]:
     return networks
 
 
-def _descended(images: np.ndarray, labels: np.ndarray, batch: int, rate: float, seed: int) -> Classifier:
+def descended(
+    images: np.ndarray, labels: np.ndarray, batch: int, rate: float, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Weights and biases of both layers."""
     rng = np.random.default_rng(seed)
     first, second = np.sqrt(6 / (1024 + 64)), np.sqrt(6 / (64 + 36))
     w1, b1 = rng.uniform(-first, first, (1024, 64)), np.zeros(64)
@@ -110,6 +113,10 @@ def _descended(images: np.ndarray, labels: np.ndarray, batch: int, rate: float, 
             back = delta @ w2.T * hidden * (1 - hidden)
             w2, b2 = w2 - rate * hidden.T @ delta, b2 - rate * delta.sum(0)
             w1, b1 = w1 - rate * x.T @ back, b1 - rate * back.sum(0)
+    return w1, b1, w2, b2
+
+
+def classifier(w1: np.ndarray, b1: np.ndarray, w2: np.ndarray, b2: np.ndarray) -> Classifier:
     return lambda x: ((1 / (1 + np.exp(-(x @ w1 + b1)))) @ w2 + b2).argmax(1)
 
 

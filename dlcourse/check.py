@@ -31,6 +31,7 @@ from dlcourse.predicates import PREDICATES, Outcome
 __all__ = [
     "CheckFailed",
     "accuracy",
+    "boxes",
     "close",
     "decreasing",
     "equal",
@@ -111,6 +112,27 @@ def accuracy(
     __tracebackhide__ = True
     params = {"at_least": at_least}
     _settle("accuracy", label, encode_array(predictions), labels, params, hint, weight)
+
+
+def boxes(
+    label: str,
+    found: Any,
+    true: Any = None,
+    *,
+    at_least: float,
+    iou: float = 0.5,
+    pixels: float = 3,
+    hint: str = "",
+    weight: float = 1,
+) -> None:
+    """Boxes [y1, x1, y2, x2], shape (N, 4) in any order, agree with the true ones, shape (M, 4), which do not overlap.
+
+    A box matches a true one whose intersection over union with it is at least ``iou``, or whose sides all lie within
+    ``pixels`` of its own; 2 · matches / (N + M) must be at least ``at_least``.
+    """
+    __tracebackhide__ = True
+    params = {"at_least": at_least, "iou": iou, "pixels": pixels}
+    _settle("boxes", label, encode_array(found), true, params, hint, weight)
 
 
 def moments(
@@ -352,7 +374,7 @@ def _settle(
             lines = [f"{label}: {outcome.message}", outcome.detail, f"hint: {hint}" if hint else ""]
             raise CheckFailed("\n  ".join(line for line in lines if line))
     if mode == "record":
-        reference = encode_array(expected) if kind == "accuracy" else encoded
+        reference = encode_array(expected) if kind in ("accuracy", "boxes") else encoded
         _publish(
             {"kind": kind, "label": label, "value": encoded, "reference": reference}
             | {"params": params, "hint": hint, "weight": weight}

@@ -223,6 +223,39 @@ def accuracy(value: Any, reference: Any, params: dict[str, Any]) -> Outcome:
     return Outcome(False, f"accuracy {share:.1%} is below {params['at_least']:.1%}")
 
 
+def boxes(value: Any, reference: Any, params: dict[str, Any]) -> Outcome:
+    """Boxes [y1, x1, y2, x2] agree with the true ones: 2 · matches / (found + true) is at least ``at_least``.
+
+    A match has an intersection over union of at least ``iou`` (one half or more, so that a box matches one true box),
+    or every side within ``pixels`` of the true one, which is fairer to thin boxes. The true boxes do not overlap.
+    """
+    got = _array(value)
+    if isinstance(got, Outcome):
+        return got
+    true = _floats(to_array(reference)).reshape(-1, 4)
+    if got.ndim != 2 or got.shape[1] != 4:
+        return Outcome(False, f"wrong shape: got {got.shape}, expected four numbers for each box")
+    if len(got) > 100 + 10 * len(true):
+        return Outcome(False, f"wrong value: {len(got)} boxes are far too many")
+    found = _floats(got)
+    if failed := _not_finite(found):
+        return failed
+    found = np.clip(found, -1e9, 1e9)[:, None]  # (found, 1, 4)
+    common = _area(np.maximum(found[..., :2], true[:, :2]), np.minimum(found[..., 2:], true[:, 2:]))
+    union = _area(found[..., :2], found[..., 2:]) + _area(true[:, :2], true[:, 2:]) - common
+    match = (common > 0) & (common >= params["iou"] * union) | (np.abs(found - true) <= params["pixels"]).all(axis=-1)
+    matches = min(int(match.any(axis=0).sum()), int(match.any(axis=1).sum()))
+    share = 2 * matches / max(len(got) + len(true), 1)
+    if share >= params["at_least"]:
+        return Outcome(True)
+    return Outcome(False, f"the boxes agree with the true ones to {share:.1%}, which is below {params['at_least']:.1%}")
+
+
+def _area(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Of boxes from ``low`` to ``high``, shape (…, 2) each; zero where there is nothing between them."""
+    return np.clip(high - low, 0, None).prod(axis=-1)
+
+
 def moments(value: Any, reference: Any, params: dict[str, Any]) -> Outcome:
     """Mean and standard deviation of independent samples agree with a distribution.
 
@@ -317,7 +350,8 @@ def raises(value: Any, reference: Any, params: dict[str, Any]) -> Outcome:
 
 
 PREDICATES: dict[str, Callable[[Any, Any, dict[str, Any]], Outcome]] = {
-    f.__name__: f for f in (shape, close, equal, within, finite, accuracy, moments, decreasing, unchanged, raises)
+    f.__name__: f
+    for f in (shape, close, equal, within, finite, accuracy, boxes, moments, decreasing, unchanged, raises)
 }
 # Properties hold for trivial answers too (an array of zeros has a shape and is finite): alone they earn no point.
 PROPERTIES = frozenset({"shape", "finite", "unchanged", "raises"})

@@ -63,6 +63,9 @@ CALLS: dict[str, Callable[..., None]] = {
     "equal": lambda value, **kw: check.equal("L", value, [3.0, 2.0, 1.0], **kw),
     "within": lambda value, **kw: check.within("L", value, 0, 3, **kw),
     "finite": lambda value, **kw: check.finite("L", value, **kw),
+    "boxes": lambda value, **kw: check.boxes(
+        "L", [[*value, 9]] if np.shape(value) else value, [[3, 2, 1, 9]], at_least=1, **kw
+    ),
     "accuracy": lambda value, **kw: check.accuracy("L", value, [3, 2, 1], at_least=0.6, **kw),
     "moments": lambda value, **kw: check.moments("L", np.resize(value, 60), mean=2.0, std=0.8165, **kw),
     "decreasing": lambda value, **kw: check.decreasing("L", value, ratio=0.5, **kw),
@@ -177,6 +180,12 @@ def test_recorded_labels_are_the_reference_of_accuracy(record: list[dict[str, An
     """The judge compares predictions with the true labels, not with the predictions of the solution."""
     check.accuracy("L", [1, 1, 0], [1, 1, 1], at_least=0.5)
     assert decode(record[0]["reference"]).tolist() == [1, 1, 1]
+
+
+def test_true_boxes_are_the_reference_of_boxes(record: list[dict[str, Any]]) -> None:
+    """The judge compares with the true boxes, not with those that the solution found."""
+    check.boxes("L", [[0, 0, 21, 10]], [[0, 0, 20, 10]], at_least=1.0)
+    assert decode(record[0]["reference"]).tolist() == [[0, 0, 20, 10]]
 
 
 def test_a_hidden_check_says_nothing_to_the_learner(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from dlcourse.predicates import (  # fmt: skip
     PROPERTIES,
     Outcome,
     accuracy,
+    boxes,
     close,
     decreasing,
     equal,
@@ -123,6 +124,7 @@ PARAMS: dict[str, dict[str, Any]] = {
     "close": TOLERANCE,
     "within": {"low": 0.0, "high": 1.0},
     "accuracy": {"at_least": 0.9},
+    "boxes": {"at_least": 0.9, "iou": 0.5, "pixels": 3},
     "moments": {"mean": 0.0, "std": 1.0, "z": 5.0},
     "decreasing": {"ratio": 0.5},
     "unchanged": {"names": ["0"]},
@@ -248,6 +250,26 @@ def test_accuracy() -> None:
     assert accuracy([0, 1, 2, 0], labels, {"at_least": 0.76}).message == "accuracy 75.0% is below 76.0%"
     assert accuracy([[0], [1], [2], [2]], labels, {"at_least": 0.1}).message.startswith("wrong shape")
     assert not accuracy([np.nan] * 4, labels, {"at_least": 0.1}).passed
+
+
+def test_boxes() -> None:
+    """Missed, merged and additional boxes count against the answer; a thin box may be three pixels too large."""
+    true = np.array([[0, 0, 40, 30], [0, 36, 40, 42], [60, 0, 100, 30]])
+    grown = np.array([-1, -1, 1, 1])
+
+    def passes(found: Any, at_least: float) -> bool:
+        return boxes(found, true, {"at_least": at_least, "iou": 0.5, "pixels": 3}).passed
+
+    assert passes(true[::-1].tolist(), 1.0)
+    assert passes(true + 3 * grown, 1.0)
+    assert not passes(true + 4 * grown, 1.0) and passes(true + 4 * grown, 2 / 3)
+    assert passes(true[:2], 0.8) and not passes(true[:2], 0.81)
+    assert passes([*true.tolist(), [200, 0, 203, 2]], 6 / 7) and not passes([*true.tolist(), [200, 0, 203, 2]], 0.86)
+    assert not passes([[0, 0, 40, 42], true[2].tolist()], 0.81)
+    assert not passes(np.repeat(true, 2, axis=0), 0.67)
+    assert not passes(true[:, [1, 0, 3, 2]], 0.5) and not passes(true[:, [2, 3, 0, 1]], 0.1)
+    for wrong in (np.zeros((0, 4)), true[:, :3], np.ones((10**6, 4)), [[0, 0, np.inf, 5]], np.full((3, 4), 1e308)):
+        assert not passes(wrong, 0.01)
 
 
 def test_decreasing() -> None:

@@ -4,7 +4,7 @@ from dlcourse.data.digits import mnist
 from dlcourse.data.fashion import fashion_mnist
 from dlcourse.data.garments import FASHION
 from dlcourse.data.letters import LETTERS
-from dlcourse.data.nist import nist36, write_nist36
+from dlcourse.data.nist import letter_network, nist36, write_nist36
 from dlcourse.data.pages import Page, text_image, text_images
 from dlcourse.data.photographs import photos
 from dlcourse.data.scenes import CLASSES, Scene, scenes
@@ -16,6 +16,7 @@ __all__ = [
     "Page",
     "Scene",
     "fashion_mnist",
+    "letter_network",
     "mnist",
     "nist36",
     "photos",

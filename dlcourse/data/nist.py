@@ -14,6 +14,8 @@ from dlcourse.errors import CourseError
 
 Part = Literal["train", "valid", "test"]
 
+WEIGHTS = Path(__file__).parents[1] / "weights" / "nist36.safetensors"
+
 _SEED: dict[Part, int] = {"train": 36, "valid": 37, "test": 38}
 _PER_CLASS: dict[Part, int] = {"train": 300, "valid": 100, "test": 50}
 _CHECKSUM = {
@@ -54,6 +56,20 @@ def nist36(
 
     content = np.frombuffer(cached(f"nist36-{split}", _CHECKSUM[split], make, folder), np.uint8)
     return content.reshape(-1, SIZE * SIZE) / 255, np.eye(len(LETTERS))[labels]
+
+
+def letter_network() -> dict[str, np.ndarray]:
+    """Read the weights of a network that knows letters and digits: 1024 inputs, 64 sigmoid units, 36 classes.
+
+    It was trained on ``nist36("train")`` by ``make models``; the figures stand beside the weights.
+
+    Returns:
+        Float64 arrays: "Wlayer1" (1024, 64), "blayer1" (64,), "Woutput" (64, 36), "boutput" (36,); rows are examples,
+        so that ``x @ Wlayer1 + blayer1`` is the preactivation of ``x``, shape (N, 1024).
+    """
+    from safetensors.numpy import load_file
+
+    return {name: values.astype(np.float64) for name, values in load_file(WEIGHTS).items()}
 
 
 def write_nist36(target: str | Path) -> None:
