@@ -64,7 +64,7 @@ CALLS: dict[str, Callable[..., None]] = {
     "within": lambda value, **kw: check.within("L", value, 0, 3, **kw),
     "finite": lambda value, **kw: check.finite("L", value, **kw),
     "boxes": lambda value, **kw: check.boxes(
-        "L", [[*value, 9]] if np.shape(value) else value, [[3, 2, 1, 9]], at_least=1, **kw
+        "L", [[*value, 9]] if isinstance(value, np.ndarray) else value, [[3, 2, 1, 9]], at_least=1, **kw
     ),
     "accuracy": lambda value, **kw: check.accuracy("L", value, [3, 2, 1], at_least=0.6, **kw),
     "moments": lambda value, **kw: check.moments("L", np.resize(value, 60), mean=2.0, std=0.8165, **kw),

@@ -90,8 +90,8 @@ def test_one_wrong(label: str) -> None:
     emissions = [emission(other) for other in RIGHT if other != label] + [
         emission(label, encode_array(np.full(3, 1e9)))
     ]
-    verdict = judge_cell(REFERENCES, emissions, 11.0)
-    assert verdict.score == pytest.approx(10.0)
+    verdict = judge_cell(REFERENCES, emissions, float(len(REFERENCES)))
+    assert verdict.score == pytest.approx(len(REFERENCES) - 1)
     assert verdict.cause == "wrong"
     assert [check.label for check in verdict.checks if not check.passed] == [label]
     assert next(check for check in verdict.checks if check.label == label).message
