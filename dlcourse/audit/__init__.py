@@ -53,15 +53,15 @@ def audit(
     notebook: str,
     *,
     lines: bool = False,
-    alone: bool = True,
+    quick: bool = False,
     say: Callable[[int, int], None] = lambda d, t: None,
 ) -> list[Question]:
     """Run every written-down answer to a notebook through run and judge.
 
     Args:
         lines: also every answer that lacks one statement of the solution, and every emptied function.
-        alone: run each wrong answer in a notebook of its own. Otherwise wrong answers to different questions share one,
-            which must fail what they fail together, no more and no less; where it does not, they run alone.
+        quick: for the test suite. Wrong answers to different questions share a notebook, which must fail what they fail
+            together, no more and no less; where it does not, they run alone. Right answers run with one thread.
         say: called with the number of notebooks run and to be run.
 
     Raises:
@@ -77,9 +77,10 @@ def audit(
                  for c in trunk.cells if is_test(c)}  # fmt: skip
     # Right answers, and solutions without a line, share a notebook: one for each question.
     right, shortened = _groups(answers.right), _groups(deletions(source, answers.harmless) if lines else [])
-    wrong = [[a] for a in answers.wrong] if alone else _groups(answers.wrong, lambda a: owner[a.grade_id])
+    wrong = _groups(answers.wrong, lambda a: owner[a.grade_id]) if quick else [[a] for a in answers.wrong]
+    ways = [way for way in WAYS if way[1] == 1] if quick else WAYS
     jobs: list[Job] = [({a.grade_id: a.source for a in group}, 1) for group in wrong + shortened]
-    jobs += [(_written(group, precision), threads) for group in right for precision, threads in WAYS]
+    jobs += [(_written(group, precision), threads) for group in right for precision, threads in ways]
     verdicts = iter(_run_all(trunk, key, jobs, say))
     doubtful: list[Answer] = []
     for group in wrong:
@@ -97,7 +98,7 @@ def audit(
     for group in shortened:
         _shortened(group, next(verdicts), owner, questions)
     for group in right:
-        for precision, threads in WAYS:
+        for precision, threads in ways:
             _right(group, next(verdicts), f"{precision}, {threads} thread{'s' * (threads > 1)}", owner, questions)
     return list(questions.values())
 
