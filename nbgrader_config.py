@@ -5,6 +5,8 @@ c = get_config()  # noqa: F821
 c.CourseDirectory.course_id = "dlcourse"
 # References stay in source/: nbgrader would copy them into releases and beside submissions.
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "__pycache__", "*.pyc", "feedback", "reference", ".*"]
+# What notebooks write when they run: an author who runs one in source/ does not release trained networks.
+c.CourseDirectory.ignore += ["q3_weights.pickle", "mnist_*.pt", "noisy_*.pt"]
 
 # Stubs name their question, instructor-only cells are dropped, hand-in rules (c.HandIn) go along.
 c.GenerateAssignment.preprocessors = [

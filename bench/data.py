@@ -19,6 +19,7 @@ from torch import nn
 
 from dlcourse.data import FASHION, LETTERS, fashion_mnist, nist36, text_images
 
+EPOCHS = 50  # of the letters' network
 Classifier = Callable[[np.ndarray], np.ndarray]
 
 
@@ -75,7 +76,7 @@ def _trained(hidden: tuple[int, ...], seed: int) -> tuple[float, np.ndarray]:
 
 
 def letters(seeds: int) -> list[Classifier]:
-    """One hidden layer of 64 sigmoid units, plain gradient descent on the total loss of a batch, 50 epochs."""
+    """One hidden layer of 64 sigmoid units, plain gradient descent on the total loss of a batch, EPOCHS of them."""
     start = time.perf_counter()
     images, labels = nist36("train")
     print(f"nist36: read or made in {time.perf_counter() - start:.1f} s")
@@ -102,7 +103,7 @@ def descended(
     first, second = np.sqrt(6 / (1024 + 64)), np.sqrt(6 / (64 + 36))
     w1, b1 = rng.uniform(-first, first, (1024, 64)), np.zeros(64)
     w2, b2 = rng.uniform(-second, second, (64, 36)), np.zeros(36)
-    for _ in range(50):
+    for _ in range(EPOCHS):
         order = rng.permutation(len(images))
         for start in range(0, len(images), batch):
             x, y = images[order[start : start + batch]], labels[order[start : start + batch]]

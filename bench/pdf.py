@@ -1,7 +1,9 @@
 """How long a PDF takes, beside nbconvert's own two ways: `--to webpdf` with Debian's Chromium, `--to pdf` with xelatex.
 
 Run `make bench-pdf`: it installs what the other two ways need. Every time is the median of fresh processes; the ways
-take turns, so that a busy machine slows all of them alike. Read the ratios, not the seconds.
+take turns, so that a busy machine slows all of them alike. Read the ratios, not the seconds. Our ways print every
+notebook, the other two, which take far longer, the first of each assignment and those that stress one thing. On two
+cores it takes half an hour, a third of it to run the notebooks.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -27,16 +31,17 @@ EXPORTER = (
     "import sys; from pathlib import Path; from dlcourse.pdf import notebook_to_pdf; "
     "notebook_to_pdf(Path(sys.argv[1]), Path(sys.argv[2]))"
 )
-WAYS = ("exporter", "command", "webpdf", "xelatex")
+OURS, THEIRS = ("exporter", "command"), ("webpdf", "xelatex")
 console = Console()
 
 
 def notebooks(folder: Path, only: list[str]) -> dict[str, Path]:
     """The notebooks to print: the course's own with their solutions executed, and three that each stress one thing."""
     sources = {f"{path.parent.name}-{path.stem}": path for path in sorted((ROOT / "source").glob("*/*.ipynb"))}
-    found = {
-        name: executed(path, folder / f"{name}.ipynb") for name, path in sources.items() if not only or name in only
-    }
+    chosen = {name: path for name, path in sources.items() if not only or name in only}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        outputs = [folder / f"{name}.ipynb" for name in chosen]
+        found = dict(zip(chosen, pool.map(executed, chosen.values(), outputs), strict=True))
     for name, make in {"formulas": _formulas, "figures": _figures, "log": _log}.items():
         if not only or name in only:
             found[name] = folder / f"{name}.ipynb"
@@ -61,10 +66,11 @@ def _log() -> list[nbformat.NotebookNode]:
 
 
 def executed(source: Path, output: Path) -> Path:
-    """Run a source notebook, which takes up to a minute, and keep it with what it printed and drew."""
+    """Run a source notebook in a copy of its folder, for up to a minute; keep it with what it printed and drew."""
     console.print(f"running {source.parent.name}/{source.name}", highlight=False)
+    copy = shutil.copytree(source.parent, output.with_suffix("")) / source.name
     options = ["--to", "notebook", "--execute", "--output-dir", str(output.parent), "--output", output.name]
-    subprocess.run([sys.executable, "-m", "jupyter", "nbconvert", "--log-level", "ERROR", *options, source], check=True)
+    subprocess.run([sys.executable, "-m", "jupyter", "nbconvert", "--log-level", "ERROR", *options, copy], check=True)
     return output
 
 
@@ -142,6 +148,12 @@ def seconds(way: str, notebook: Path, output: Path, environment: dict[str, str])
     return time.perf_counter() - begin if output.is_file() else None
 
 
+def compared(names: Iterable[str]) -> set[str]:
+    """The notebooks that the other ways print too: the first of each assignment, and those that stress one thing."""
+    first = {name.partition("-")[0]: name for name in sorted(names, reverse=True)}
+    return set(first.values())
+
+
 def measure(
     rounds: int, ways: tuple[str, ...], only: list[str]
 ) -> tuple[dict[str, dict[str, float | None]], dict[str, float]]:
@@ -151,12 +163,15 @@ def measure(
         environment = chromium_for_playwright(folder) if "webpdf" in ways else dict(os.environ)
         wanted = notebooks(folder, only)
         memory = {name: peak_memory(path, folder / "memory.pdf") for name, path in wanted.items()}
-        times: dict[str, dict[str, list[float | None]]] = {name: {way: [] for way in ways} for name in wanted}
+        both = set(only) or compared(wanted)
+        times: dict[str, dict[str, list[float | None]]] = {
+            name: {way: [] for way in ways if way in OURS or name in both} for name in wanted
+        }
         for number in range(rounds):
             for name, path in wanted.items():
-                for way in ways:
-                    if None not in times[name][way]:  # what failed once is not tried again
-                        times[name][way].append(seconds(way, path, folder / f"{name}-{way}.pdf", environment))
+                for way, taken in times[name].items():
+                    if None not in taken:  # what failed once is not tried again
+                        taken.append(seconds(way, path, folder / f"{name}-{way}.pdf", environment))
             console.print(f"round {number + 1} of {rounds} done", highlight=False)
     return {name: {way: _median(found) for way, found in by_way.items()} for name, by_way in times.items()}, memory
 
@@ -170,6 +185,12 @@ def ratio(times: dict[str, dict[str, float | None]], theirs: str, ours: str) -> 
     """Their time over ours: the median over the notebooks that both print."""
     both = [(t[theirs], t[ours]) for t in times.values() if t.get(theirs) and t.get(ours)]
     return statistics.median(a / b for a, b in both if a and b) if both else None
+
+
+def _seconds(by_way: dict[str, float | None], way: str) -> str:
+    if way not in by_way:
+        return ""
+    return "fails" if (taken := by_way[way]) is None else f"{taken:.2f}"
 
 
 def whole_class(size: int, workers: int) -> tuple[float, int]:
@@ -195,8 +216,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--rounds", type=int, default=5, help="fresh processes for each notebook and way")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
-    parser.add_argument("--notebooks", nargs="*", default=[], help="only these")
+    parser.add_argument("--ways", nargs="+", choices=OURS + THEIRS, default=OURS + THEIRS)
+    parser.add_argument("--notebooks", nargs="*", default=[], help="only these, in all ways")
     parser.add_argument("--class-size", type=int, default=100, help="PDFs of the class; 0 leaves it out")
     arguments = parser.parse_args()
     times, memory = measure(arguments.rounds, tuple(arguments.ways), arguments.notebooks)
@@ -215,7 +236,7 @@ def main() -> None:
     for way in arguments.ways:
         table.add_column(way, justify="right")
     for name, by_way in times.items():
-        table.add_row(name, *("fails" if (t := by_way[way]) is None else f"{t:.2f}" for way in arguments.ways))
+        table.add_row(name, *(_seconds(by_way, way) for way in arguments.ways))
     console.print(table)
     if arguments.class_size:
         figures["class_seconds"], figures["class_pdfs"] = whole_class(arguments.class_size, workers=2)

@@ -9,8 +9,9 @@ import matplotlib
 matplotlib.use("agg")
 
 import matplotlib.pyplot as plt
+from notebooks import solution
 from PIL import Image
-from train_models import NOTEBOOK, ROOT, solution
+from train_models import NOTEBOOK, ROOT
 
 from dlcourse import models
 from dlcourse.data.scenes import CLASSES, scenes
@@ -20,7 +21,7 @@ PICTURES = ((0, 1, 13), (2, 3, 10), (6, 7, 3), (4, 7, 5))  # P, Q, seed: three s
 
 
 def main() -> None:
-    answers = solution() | {"ContrastCAM": solution(NOTEBOOK.with_name("contrastcam.ipynb"))["ContrastCAM"]}
+    answers = solution(NOTEBOOK) | {"ContrastCAM": solution(NOTEBOOK.with_name("contrastcam.ipynb"))["ContrastCAM"]}
     norm = answers["transforms"].Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     vgg, resnet = models.load("vgg16"), models.load("resnet50")
     figure, axes = plt.subplots(4, len(PICTURES), figsize=(7.2, 7.9), layout="constrained")

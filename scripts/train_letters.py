@@ -29,7 +29,7 @@ def main() -> None:
     weights = bench.descended(images, labels, **SETTINGS)
     names = ("Wlayer1", "blayer1", "Woutput", "boutput")
     WEIGHTS.write_bytes(save({name: w.astype(np.float16) for name, w in zip(names, weights, strict=True)}))
-    log = {"data": "nist36", "settings": SETTINGS | {"epochs": 50}}
+    log = {"data": "nist36", "settings": SETTINGS | {"epochs": bench.EPOCHS}}
     for split in ("valid", "test"):
         images, labels = nist36(split)
         params = letter_network()

@@ -15,9 +15,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import numpy as np
 import torch
+from notebooks import solution
 from safetensors.torch import save
 from torch import nn
 from tqdm import tqdm
@@ -75,16 +75,6 @@ def train(
             progress.set_postfix(loss=f"{total / (step + 1):.3f}")
         losses.append(round(total / steps, 4))
     return network.eval(), losses
-
-
-def solution(path: Path = NOTEBOOK, *given: str) -> dict[str, Any]:
-    """What the answer cells of a notebook define, its imports included, and the cells ``given``, by their ids."""
-    namespace: dict[str, Any] = {}
-    for cell in nbformat.read(path, as_version=4).cells:
-        nbgrader = cell.metadata.get("nbgrader", {})
-        if cell.cell_type == "code" and (nbgrader.get("solution") or cell.id in ("setup", *given)):
-            exec(compile(cell.source, cell.id, "exec"), namespace)
-    return namespace
 
 
 def measure(network: nn.Module, held_out: list[Scene], answers: dict[str, Any]) -> dict[str, float]:
@@ -157,7 +147,7 @@ def main(names: list[str]) -> int:
             log |= {"parameters": sum(p.numel() for p in plain.parameters())}
             log |= {"loss": losses, "seconds": round(time.monotonic() - begin)}
             write(name, weights, log)
-    answers, held_out = solution(), held_out_scenes(MEASURED)
+    answers, held_out = solution(NOTEBOOK), held_out_scenes(MEASURED)
     for name in chosen:
         log = json.loads((models.WEIGHTS / f"{name}_scenes.json").read_text("utf-8"))
         log["held_out"] = {"scenes": MEASURED} | measure(models.load(name), held_out, answers)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 
 from dlcourse.build import build
 from dlcourse.course import Course
@@ -22,6 +23,12 @@ FILES = ROOT / "tests" / "files"
 def _learner_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks behave as in a learner's notebook unless a test says otherwise."""
     monkeypatch.delenv("DLCOURSE_CHECK", raising=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Small networks are slower with several threads, much slower where processes of tests share the processors."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

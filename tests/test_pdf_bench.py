@@ -47,6 +47,12 @@ def test_ratios_leave_out_what_one_of_both_cannot_print():
     assert bench.ratio(times, "xelatex", "exporter") is None
 
 
+def test_the_other_ways_print_a_notebook_of_each_assignment():
+    """The slow ways print one of each assignment, and each notebook that is made for the bench."""
+    names = ["ps3-network", "ps3-training", "ps1-theory", "ps1-by_hand", "log", "figures"]
+    assert bench.compared(names) == {"ps3-network", "ps1-by_hand", "log", "figures"}
+
+
 def test_a_failing_way_is_no_time(tmp_path, monkeypatch):
     """A command that ends without a PDF counts as a failure, however fast it was."""
     monkeypatch.setattr(bench, "command", lambda way, notebook, output: [sys.executable, "-c", "pass"])

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 import torch
+from notebooks import solution
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "source" / "ps1_backprop" / "backprop_by_hand.ipynb"
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import train_models  # noqa: E402
-
-S = train_models.solution(NOTEBOOK)
+S = solution(NOTEBOOK)
 
 
 def _network(seed: int, *sizes: int) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray, np.ndarray]:

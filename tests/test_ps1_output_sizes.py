@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from notebooks import solution
 from torch import nn
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import train_models  # noqa: E402
-
-S = train_models.solution(ROOT / "source" / "ps1_backprop" / "output_sizes.ipynb")
+S = solution(ROOT / "source" / "ps1_backprop" / "output_sizes.ipynb")
 
 
 def _theirs(layer: Callable[..., nn.Module], n: int, *numbers: int | None, **named: int) -> int | None:

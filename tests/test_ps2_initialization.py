@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from notebooks import solution
 from scipy import integrate, stats
 from torch import nn
 
@@ -19,26 +19,7 @@ SOURCE = Path(__file__).parents[1] / "source" / "ps2_initialization" / "he_initi
 CELLS = {cell.id: cell for cell in nbformat.read(SOURCE, as_version=4).cells}
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small matrices are slower with several threads, much slower where these are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def _solution(*others: str) -> dict[str, Any]:
-    """A namespace with the set-up, the answer cells, and other cells by name."""
-    namespace: dict[str, Any] = {}
-    for name, cell in CELLS.items():
-        answer = cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution")
-        if answer or name in ("setup", *others):
-            exec(compile(cell.source, name, "exec"), namespace)
-    return namespace
-
-
-S = _solution()
+S = solution(SOURCE)
 
 
 def _enumerated(w: np.ndarray, x: np.ndarray, p: np.ndarray) -> dict[str, Any]:
@@ -138,7 +119,7 @@ def test_second_moment_of_a_skew_density() -> None:
 
 def test_bounds_are_six_standard_errors() -> None:
     """What the hidden tests expect of the simulation, and its standard errors, hold over 150 generators."""
-    namespace = _solution("q5_ratio_test")
+    namespace = solution(SOURCE, "q5_ratio_test")
     draws = 20_000
     for name, (draw_w, draw_x, expected, error) in namespace["_q5_cases"].items():
         rngs = map(np.random.default_rng, range(150))
@@ -191,7 +172,7 @@ def test_propagate_equals_autograd(sizes: tuple[int, ...], name: str) -> None:
 
 def test_the_lessons_of_the_stack_are_true() -> None:
     """Thirty layers: factors ½, 1, 2 for ReLU, 1 + a² for the leaky one; tanh settles and still explodes backward."""
-    namespace = _solution("q6_stack")
+    namespace = solution(SOURCE, "q6_stack")
     measure, normal = namespace["measure"], namespace["normal_weights"]
 
     def factors(times: float, a: float) -> list[float]:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notebooks import solution
 from sklearn.metrics import confusion_matrix, log_loss
 
 from dlcourse import data
@@ -23,17 +24,7 @@ NAMES = ("Wlayer1", "blayer1", "Woutput", "boutput")
 seeds = st.integers(0, 2**16)
 
 
-def _solution() -> dict[str, Any]:
-    """The functions that are given and those of the answers, without the training itself."""
-    namespace: dict[str, Any] = {}
-    for cell in NOTEBOOK.cells:
-        answer = cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution")
-        if cell.id in ("setup", "given") or (answer and cell.id != "q1_run"):
-            exec(compile(cell.source, cell.id, "exec"), namespace)
-    return namespace
-
-
-S = _solution()
+S = solution(SOURCE, "given", without=("q1_run",))
 
 
 def _case(seed: int, number: int = 11, inputs: int = 6, hidden: int = 5, classes: int = 4) -> tuple[Any, ...]:

@@ -4,33 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notebooks import solution
 from sklearn import metrics
 from torch import nn
-from tqdm import tqdm
 
 SOURCE = Path(__file__).parents[1] / "source" / "ps4_pytorch" / "cnn_confusion.ipynb"
 NOTEBOOK = nbformat.read(SOURCE, as_version=4)
 
 
-def _solution() -> dict[str, Any]:
-    """The functions and classes of the answer cells, in a namespace without the notebook's data."""
-    namespace: dict[str, Any] = {"np": np, "torch": torch, "nn": nn, "F": F, "tqdm": tqdm}
-    for cell in NOTEBOOK.cells:
-        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution"):
-            exec(compile(cell.source, cell.id, "exec"), namespace)
-    return namespace
-
-
-S = _solution()
+S = solution(SOURCE)
 seeds = st.integers(0, 2**16)
 
 

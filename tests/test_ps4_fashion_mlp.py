@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notebooks import solution
 from scipy.special import logsumexp
 from torch import nn
 
@@ -22,20 +21,7 @@ from dlcourse.data.garments import garments
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOK = ROOT / "source" / "ps4_pytorch" / "fashion_mlp.ipynb"
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import train_models  # noqa: E402
-
-S = train_models.solution(NOTEBOOK, "given_load", "given_setting", "given_tuning", "given_final")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small networks are slower with several threads, much slower where these are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+S = solution(NOTEBOOK, "given_load", "given_setting", "given_tuning", "given_final")
 
 
 def _problem(seed: int, rows: int = 9) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:

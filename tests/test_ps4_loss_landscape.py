@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notebooks import solution
 from scipy.special import log_softmax
 from sklearn.decomposition import PCA
 from torch import nn
@@ -22,16 +22,7 @@ NOTEBOOK = nbformat.read(SOURCE, as_version=4)
 seeds = st.integers(0, 2**16)
 
 
-def _solution() -> dict[str, Any]:
-    """The functions of the answer cells."""
-    namespace: dict[str, Any] = {"torch": torch, "nn": nn, "F": F, "tqdm": lambda steps, **_: steps}
-    for cell in NOTEBOOK.cells:
-        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution"):
-            exec(compile(cell.source, cell.id, "exec"), namespace)
-    return namespace
-
-
-S = _solution()
+S = solution(SOURCE)
 
 
 def _case(seed: int, examples: int = 9) -> tuple[nn.Sequential, torch.Tensor, torch.Tensor]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
-import nbformat
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notebooks import solution
 from scipy.optimize import approx_fprime
 from skimage.metrics import peak_signal_noise_ratio
-from tqdm import tqdm
 
 from dlcourse import data
 
@@ -23,17 +21,7 @@ LAYERS = ("layer1", "layer2", "layer3", "output")
 sizes = st.tuples(st.integers(1, 5), st.integers(1, 7), st.integers(1, 5), st.integers(0, 2**16))  # B, n, k, seed
 
 
-def _solution() -> dict[str, Any]:
-    """The given layers and the answer cells, in a namespace without data."""
-    namespace: dict[str, Any] = {"np": np, "Counter": Counter, "tqdm": tqdm}
-    for cell in nbformat.read(SOURCE, as_version=4).cells:
-        nbgrader = cell.metadata.get("nbgrader", {})
-        if cell.cell_type == "code" and (nbgrader.get("solution") or cell.id == "layers"):
-            exec(compile(cell.source, cell.id, "exec"), namespace)
-    return namespace
-
-
-S = _solution()
+S = solution(SOURCE, "layers")
 
 
 def _network(B: int, n: int, k: int, seed: int) -> tuple[np.ndarray, Counter]:

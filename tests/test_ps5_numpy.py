@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import nbformat
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notebooks import solution
 from scipy.optimize import approx_fprime
 from sklearn.metrics import mean_squared_error
 
@@ -20,17 +19,7 @@ SOURCE = Path(__file__).parents[1] / "source" / "ps5_autoencoders" / "numpy_auto
 sizes = st.tuples(st.integers(1, 6), st.integers(1, 7), st.integers(1, 5), st.integers(0, 2**16))  # B, n, k, seed
 
 
-def _solution() -> dict[str, Any]:
-    """The answer cells, the rate and the weights among them, after the cell that loads the digits."""
-    namespace: dict[str, Any] = {"np": np, "data": data, "FULL": False, "BATCH_SIZE": 32, "NUM_EPOCHS": 20}
-    namespace["X"] = data.mnist("train")[0].reshape(-1, 784) / 255
-    for cell in nbformat.read(SOURCE, as_version=4).cells:
-        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution"):
-            exec(compile(cell.source, cell.id, "exec"), namespace)
-    return namespace
-
-
-S = _solution()
+S = solution(SOURCE, "data")
 X_TEST = data.mnist("test")[0].reshape(-1, 784) / 255
 
 

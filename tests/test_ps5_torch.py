@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from notebooks import solution
 from skimage.metrics import peak_signal_noise_ratio
 from sklearn.decomposition import PCA
 from torch import nn
@@ -20,23 +19,15 @@ from dlcourse import data
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "source" / "ps5_autoencoders"
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import train_models  # noqa: E402
-
-C = train_models.solution(SOURCE / "convolutional_autoencoder.ipynb")
-D = train_models.solution(SOURCE / "dense_autoencoder.ipynb")
+C = solution(SOURCE / "convolutional_autoencoder.ipynb")
+D = solution(SOURCE / "dense_autoencoder.ipynb")
 NETWORKS = ("AE", "CAE", "CAE_skip")
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small networks are slower with several threads; random numbers are the same in every run."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _seeded() -> None:
+    """Random numbers are the same in every run."""
     torch.manual_seed(5)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_contractive_penalty_equals_the_jacobian() -> None:

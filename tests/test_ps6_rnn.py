@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notebooks import solution
 
 SOURCE = Path(__file__).parents[1] / "source" / "ps6_rnn" / "rnn.ipynb"
 NAMES = ("Wax", "Waa", "Wya", "ba", "by")
@@ -24,17 +25,7 @@ def notebook() -> nbformat.NotebookNode:
     return nbformat.read(SOURCE, as_version=4)
 
 
-def _solution() -> dict[str, Any]:
-    """The functions of the answer cells, and the helper that draws examples, in a namespace with NumPy alone."""
-    namespace: dict[str, Any] = {"np": np}
-    for cell in nbformat.read(SOURCE, as_version=4).cells:
-        nbgrader = cell.metadata.get("nbgrader", {})
-        if cell.cell_type == "code" and (nbgrader.get("solution") or cell.id in ("draw_example", "numerical_gradient")):
-            exec(compile(cell.source, cell.id, "exec"), namespace)
-    return namespace
-
-
-S = _solution()
+S = solution(SOURCE, "draw_example", "numerical_gradient")
 
 
 def _case(

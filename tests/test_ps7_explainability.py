@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+import train_models
 from captum.attr import LayerGradCam
+from notebooks import solution
 from pytorch_grad_cam import GradCAM as Reference
 from torch import nn
 from torchvision.models import VGG, ResNet
@@ -26,23 +26,10 @@ from dlcourse.course import Course
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "source" / "ps7_explainability"
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import train_models  # noqa: E402
-
-G = train_models.solution(SOURCE / "gradcam.ipynb")
-C = train_models.solution(SOURCE / "contrastcam.ipynb")
+G = solution(SOURCE / "gradcam.ipynb")
+C = solution(SOURCE / "contrastcam.ipynb")
 NETWORKS = ("vgg16", "resnet50")
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small networks are slower with several threads, much slower where these are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _random(name: str, seed: int = 0, classes: int = 6, dtype: torch.dtype = torch.float64) -> nn.Module:

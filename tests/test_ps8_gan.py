@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notebooks import solution
 from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
@@ -22,17 +22,7 @@ SOURCE = Path(__file__).parents[1] / "source" / "ps8_generative" / "gan.ipynb"
 NOTEBOOK = nbformat.read(SOURCE, as_version=4)
 
 
-def _solution() -> dict[str, Any]:
-    """The functions and classes of the answer cells, with what the set-up cell imports."""
-    namespace: dict[str, Any] = {}
-    for cell in NOTEBOOK.cells:
-        solution = cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution")
-        if cell.id == "setup" or solution:
-            exec(compile(cell.source, cell.id, "exec"), namespace)
-    return namespace
-
-
-S = _solution()
+S = solution(SOURCE)
 seeds = st.integers(0, 2**16)
 
 

@@ -11,24 +11,13 @@ import nbformat
 import numpy as np
 import pytest
 import torch
+from notebooks import solution
 from sklearn.neural_network import BernoulliRBM
-from tqdm import tqdm
-
-from dlcourse import data
 
 SOURCE = Path(__file__).parents[1] / "source" / "ps8_generative" / "rbm.ipynb"
 
 
-def _solution() -> dict[str, Any]:
-    """The functions of the answer cells in a namespace without the notebook's data."""
-    namespace: dict[str, Any] = {"np": np, "data": data, "tqdm": tqdm}
-    for cell in nbformat.read(SOURCE, as_version=4).cells:
-        if cell.cell_type == "code" and (cell.metadata.get("nbgrader", {}).get("solution") or cell.id == "setup"):
-            exec(compile(cell.source, cell.id, "exec"), namespace)
-    return namespace
-
-
-S = _solution()
+S = solution(SOURCE)
 SHAPES = [(4, 3, 5), (3, 5, 1), (4, 4, 6), (1, 1, 2)]  # V, H, B
 
 

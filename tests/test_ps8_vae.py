@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -13,27 +11,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notebooks import solution
 from torch import nn
 from torch.distributions import Categorical, Normal, kl_divergence
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "source" / "ps8_generative"
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import train_models  # noqa: E402
-
-V = train_models.solution(SOURCE / "vae.ipynb")
-C = train_models.solution(SOURCE / "conv_vae.ipynb", "q3_given")
+V = solution(SOURCE / "vae.ipynb")
+C = solution(SOURCE / "conv_vae.ipynb", "q3_given")
 sizes = st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(0, 2**16))  # B, d (or K), seed
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Small networks are slower with several threads, much slower where these are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _codes(B: int, d: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

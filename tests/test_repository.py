@@ -8,6 +8,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import make_environment
 import nbformat
 import pytest
 import yaml
@@ -17,9 +18,6 @@ from dlcourse.build.lint import leaks, lint
 from dlcourse.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import make_environment  # noqa: E402
 
 SOURCES = sorted((ROOT / "source").glob("*/*.ipynb"))
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

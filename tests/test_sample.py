@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from make_sample import ASSIGNMENT, NOTEBOOK, SAMPLE, write_submissions
 from nbgrader.converters import GenerateFeedback
 
 from dlcourse.build import build
@@ -23,9 +24,6 @@ from dlcourse.grading.steps import verdicts
 from dlcourse.sample import is_shipped
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-from make_sample import ASSIGNMENT, NOTEBOOK, SAMPLE, write_submissions  # noqa: E402
 
 NAMES = [sample.name for sample in SAMPLE]
 

@@ -89,7 +89,7 @@ def audit(
             _wrong(group[0], found, owner, questions)
         elif _as_written(group, found, owner):
             for answer in group:
-                _caught(questions[owner[answer.grade_id]], found[owner[answer.grade_id]])
+                _count(questions[owner[answer.grade_id]], found[owner[answer.grade_id]], caught=True)
         else:
             doubtful += group
     again: list[Job] = [({answer.grade_id: answer.source}, 1) for answer in doubtful]
@@ -214,16 +214,15 @@ def _wrong(answer: Answer, verdicts: Verdicts, owner: dict[str, str], questions:
     if failed != answer.fails:
         problems += [f"must fail {label!r}" for label in sorted(answer.fails - failed)]
         problems += [f"fails {label!r}, which is not written down" for label in sorted(failed - answer.fails)]
-    _caught(questions[own], verdicts[own])
+    _count(questions[own], verdicts[own], caught=not problems)
     if problems:
-        questions[own].caught -= 1
         questions[own].findings.append(f"wrong answer {answer.name!r} ({answer.why}): {'; '.join(problems)}")
 
 
-def _caught(question: Question, verdict: CellVerdict) -> None:
+def _count(question: Question, verdict: CellVerdict, *, caught: bool) -> None:
     """Count a wrong answer, and note how near it came to passing."""
     question.wrong += 1
-    question.caught += 1
+    question.caught += caught
     distances = [check.distance for check in verdict.checks if not check.passed and check.weight > 0]
     measured = [distance for distance in distances if distance is not None]
     if measured and len(measured) == len(distances):

@@ -8,13 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import attack_stock
 import pytest
+import stock_attacks
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import attack_stock  # noqa: E402
-import stock_attacks  # noqa: E402
 
 
 def test_the_table_agrees_with_tests_and_script() -> None:
