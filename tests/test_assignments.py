@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from pdf_text import lost
 
 from dlcourse.audit.answers import Answers, load, solutions
 from dlcourse.build.record import record
@@ -83,7 +84,7 @@ def test_references_are_recorded_bit_for_bit(assignment: str, notebook: str) -> 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 def test_sample_submissions(assignment: str, tmp_path: Path) -> None:
-    """Right answers get every point, typical mistakes what they deserve, a blank nothing; all of it can be printed."""
+    """Right answers get every point, typical mistakes what they deserve, a blank nothing; nothing is lost in print."""
     shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
     for name in ("source", "release"):
         shutil.copytree(ROOT / name / assignment, tmp_path / name / assignment)
@@ -115,6 +116,7 @@ def test_sample_submissions(assignment: str, tmp_path: Path) -> None:
     for name in course.notebooks(assignment):
         executed = course.path("autograded", assignment, "full_marks") / f"{name}.ipynb"
         assert notebook_to_pdf(executed, tmp_path / f"{name}.pdf").warnings == []
+        assert lost(executed, tmp_path / f"{name}.pdf") == []
 
 
 @pytest.mark.parametrize(("assignment", "notebook"), NOTEBOOKS)

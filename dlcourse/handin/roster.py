@@ -5,9 +5,7 @@ The gradebook that Canvas exports and the roster that Gradescope exports can be 
 
 from __future__ import annotations
 
-import csv
 import datetime
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 from dlcourse.course import readable_name
 from dlcourse.errors import CourseError
 from dlcourse.handin.downloads import HandedIn, Person, squeezed
+from dlcourse.lms.sheet import read_sheet
 
 _COLUMNS = {
     "student_id": ("student id", "username", "login id", "sis login id", "netid"),
@@ -56,23 +55,14 @@ class Roster:
     """
 
     def __init__(self, path: Path, local: Callable[[datetime.datetime], datetime.datetime]) -> None:
-        try:
-            text = path.read_bytes().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise CourseError(f"{path} is not UTF-8. Save it as CSV UTF-8.") from error
-        first = text.split("\n", 1)[0]
-        delimiter = max(",;\t", key=first.count)
-        try:
-            reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-            table = list(reader)
-        except csv.Error as error:
-            raise CourseError(f"{path} is not a CSV table: {error}") from error
-        columns = _columns(list(reader.fieldnames or []))
+        header, *table = read_sheet(path).rows
+        columns = _columns(header)
         if not {"student_id", "sid", "email"} & set(columns):
             raise CourseError(
                 f"{path} says of nobody which student it is: it needs a column student_id, SIS Login ID, SID or Email."
             )
-        self.rows = [row for number, line in enumerate(table, 2) if (row := _row(path, number, line, columns, local))]
+        lines = (dict(zip(header, cells, strict=True)) for cells in table)
+        self.rows = [row for number, line in enumerate(lines, 2) if (row := _row(path, number, line, columns, local))]
         if not self.rows:
             raise CourseError(f"{path} lists no student.")
 
@@ -99,7 +89,7 @@ class Roster:
 
 def _columns(header: list[str]) -> dict[str, str]:
     """The roster's columns by what they mean; "Student" is a name beside Canvas's ID, an id alone."""
-    plain = {" ".join((name or "").replace("_", " ").casefold().split()): name for name in header if name}
+    plain = {" ".join(name.replace("_", " ").casefold().split()): name for name in header}
     columns = {}
     for meaning, names in _COLUMNS.items():
         if known := next((plain[name] for name in names if name in plain), None):
@@ -116,7 +106,7 @@ def _row(
     columns: dict[str, str],
     local: Callable[[datetime.datetime], datetime.datetime],
 ) -> Row | None:
-    values = {meaning: (line.get(column) or "").strip() for meaning, column in columns.items()}
+    values = {meaning: line[column].strip() for meaning, column in columns.items()}
     student = values.get("student_id") or values.get("sid") or values.get("email") or ""
     if not student:  # an empty line, Canvas's "Points Possible", its test student
         return None
