@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from PIL import Image, ImageChops
 from rich.console import Console
 from rich.text import Text
 
-WIDTH = 100  # characters
+WIDTH = 112  # characters
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; background: #fff; }}
 pre {{ margin: 0; padding: 14px 18px; font: 14px/1.35 "DejaVu Sans Mono", monospace; color: #1f2328; }}
@@ -28,10 +29,10 @@ pre {{ margin: 0; padding: 14px 18px; font: 14px/1.35 "DejaVu Sans Mono", monosp
 def session(commands: list[str], folder: Path) -> str:
     """The HTML of a session: each command after its prompt, then what it prints, colours kept."""
     environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "FORCE_COLOR": "1",
         "COLUMNS": str(WIDTH),
         "TERM": "xterm-256color",
-        "TTY_INTERACTIVE": "0",
     }
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     for command in commands:
@@ -45,8 +46,9 @@ def session(commands: list[str], folder: Path) -> str:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        lines = [line for line in ended.stdout.split("\n") if "IPKernelApp" not in line]
-        console.print(Text.from_ansi("\n".join(lines).rstrip() + "\n"))
+        plain = re.sub(r"\x1b\[(\?25[lh]|2K|1A)", "", ended.stdout)  # a progress bar moves the cursor
+        lines = [line.rsplit("\r", 1)[-1] for line in plain.split("\n") if not re.search("IPKernelApp|Grading", line)]
+        console.print(Text.from_ansi("\n".join(lines).strip("\n") + "\n"))
     return console.export_html(code_format=PAGE)
 
 
@@ -57,7 +59,7 @@ def picture(html: str, target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         page, drawn = Path(folder, "page.html"), Path(folder, "page.png")
         page.write_text(html, "utf-8")
-        size = [f"--screenshot={drawn}", "--window-size=920,1600", "--force-device-scale-factor=1.5"]
+        size = [f"--screenshot={drawn}", "--window-size=1020,1600", "--force-device-scale-factor=1.5"]
         command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", *size, page.as_uri()]
         subprocess.run(command, check=True, capture_output=True)
         image = Image.open(drawn).convert("RGB")

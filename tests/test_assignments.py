@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -120,14 +121,23 @@ def test_sample_submissions(assignment: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("assignment", "notebook"), NOTEBOOKS)
-def test_hidden_names(assignment: str, notebook: str) -> None:
-    """Names that hidden tests use for themselves begin with an underscore and are not seen anywhere else."""
-    seen, hidden = [], []
-    for cell in source_of(assignment, notebook).cells:
-        before, *after = cell.source.split("### BEGIN HIDDEN TESTS\n")
-        seen.append(before)
-        hidden += after
-        assert cell.metadata.get("nbgrader", {}).get("grade_id", cell.id) == cell.id
+def test_hidden_tests(assignment: str, notebook: str) -> None:
+    """Every test cell ends with hidden tests; their own names begin with an underscore and are not seen elsewhere."""
+    cells = source_of(assignment, notebook).cells
+    parts = [cell.source.split("### BEGIN HIDDEN TESTS\n") for cell in cells]
+    seen, hidden = "\n".join(part[0] for part in parts), [text for part in parts for text in part[1:]]
+    assert len(hidden) == sum(map(is_test, cells))
+    assert all(text.rstrip().endswith("### END HIDDEN TESTS") for text in hidden)
     private = {word for text in hidden for word in re.findall(r"\b_[a-z]\w*", text)}
     assert private
-    assert [word for word in private if re.search(rf"\b{word}\b", "\n".join(seen))] == []
+    assert [word for word in private if re.search(rf"\b{word}\b", seen)] == []
+
+
+@pytest.mark.parametrize(("assignment", "notebook"), NOTEBOOKS)
+def test_rubrics(assignment: str, notebook: str) -> None:
+    """Below every answer in words stands what a grader gives points for, which learners do not get."""
+    cells = source_of(assignment, notebook).cells
+    for cell, below in pairwise(cells):
+        assert cell.metadata.get("nbgrader", {}).get("grade_id", cell.id) == cell.id
+        if cell.cell_type == "markdown" and cell.metadata.get("nbgrader", {}).get("grade"):
+            assert below.metadata.get("tags") == ["instructor-only"], cell.id

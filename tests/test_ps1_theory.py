@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from hypothesis import strategies as st
 
 SOURCE = Path(__file__).parents[1] / "source" / "ps1_backprop" / "theory.ipynb"
 CELLS = nbformat.read(SOURCE, as_version=4).cells
-IDS = ["1", "2.1", "2.2", "2.3", "3", "4", "5", "6.1", "6.2", "6.3", "6.4"]
 logits = st.lists(st.floats(-2000, 2000), min_size=1, max_size=8)
 sizes = st.tuples(st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**16))  # k, d, seed
 
@@ -40,13 +38,6 @@ SIGMOID = 1 / (1 + sp.exp(-Z))
 def _same(formula: Any, expected: Any) -> bool:
     """Whether SymPy proves that two formulas are equal."""
     return sp.simplify((formula - expected).rewrite(sp.exp)) == 0
-
-
-def test_every_part_has_its_heading() -> None:
-    """Each part of the catalogue stands in a heading; the headings of the questions add up to 28 points."""
-    headings = "\n".join(re.findall(r"^##+ .*$", "\n".join(c.source for c in CELLS if c.cell_type == "markdown"), re.M))
-    assert [number for number in IDS if not re.search(rf"CMU-1\.{re.escape(number)}\b(?!\.)", headings)] == []
-    assert sum(map(int, re.findall(r"^## .*\[(\d+) points\]", headings, re.M))) == 28
 
 
 @given(logits, st.floats(-500, 500))

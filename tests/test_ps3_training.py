@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -141,25 +140,3 @@ def test_rate_study_changes_the_rate_alone() -> None:
         assert history == S["train"](alone, x, y, x, y, 2, 4, rate)
         for name in NAMES:
             np.testing.assert_array_equal(params[name], alone[name])
-
-
-def test_points_and_questions() -> None:
-    """Four questions with the points that are stated, 14 together; each has its heading and a rubric for its words."""
-    text = "\n".join(cell.source for cell in NOTEBOOK.cells if cell.cell_type == "markdown")
-    stated = re.findall(r"^## Question \d: .+ \((CMU-3\.\d)\) \[(\d+) points\]$", text, re.M)
-    assert stated == [("CMU-3.1", "5"), ("CMU-3.2", "3"), ("CMU-3.4", "3"), ("CMU-3.3", "3")]
-    points = [cell.metadata.get("nbgrader", {}).get("points", 0) for cell in NOTEBOOK.cells]
-    assert sum(points) == 14
-    words = [c.id for c in NOTEBOOK.cells if c.cell_type == "markdown" and c.metadata.get("nbgrader", {}).get("points")]
-    rubrics = [cell.id for cell in NOTEBOOK.cells if "instructor-only" in cell.metadata.get("tags", [])]
-    assert [name.replace("words", "rubric") for name in words] == rubrics
-
-
-def test_visible_part_hides_the_hidden() -> None:
-    """Names of the hidden tests occur nowhere that a learner sees; every question has such tests."""
-    parts = [cell.source.split("### BEGIN HIDDEN TESTS\n") for cell in NOTEBOOK.cells]
-    visible, hidden = "\n".join(part[0] for part in parts), [part[1] for part in parts if len(part) > 1]
-    tests = [c for c in NOTEBOOK.cells if c.cell_type == "code" and c.metadata.get("nbgrader", {}).get("grade")]
-    assert len(hidden) == len(tests) == 7
-    private = {word for text in hidden for word in re.findall(r"\b_[a-z]\w*", text)}
-    assert [word for word in private if re.search(rf"\b{word}\b", visible)] == []

@@ -20,7 +20,32 @@ from dlcourse.cli import main
 ROOT = Path(__file__).resolve().parent.parent
 
 SOURCES = sorted((ROOT / "source").glob("*/*.ipynb"))
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+README = ROOT / "README.md"
+DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
+
+OUTLINE = {  # the parts of the course's outline that a notebook covers, as its headings name them
+    "theory": "CMU-1.1 CMU-1.2.1 CMU-1.2.2 CMU-1.2.3 CMU-1.3 CMU-1.4 CMU-1.5 CMU-1.6.1 CMU-1.6.2 CMU-1.6.3 CMU-1.6.4",
+    "backprop_by_hand": "NN-3",
+    "output_sizes": "NN-4",
+    "he_initialization": "WPI-1.1 WPI-1.2 WPI-1.3a WPI-1.3b WPI-1.3c WPI-1.3d WPI-1.3e CMU-2.1.1 CMU-2.1.3",
+    "network": "CMU-2.1.1 CMU-2.1.2 CMU-2.1.3 CMU-2.2.1 CMU-2.2.2 CMU-2.2.3 CMU-2.3 CMU-2.4",
+    "training": "CMU-3.1 CMU-3.2 CMU-3.3 CMU-3.4",
+    "text_extraction": "CMU-5.1 CMU-5.2 CMU-5.3 CMU-5.4",
+    "fashion_mlp": "WPI-2.1 WPI-2.2 WPI-2.3 WPI-2.4",
+    "loss_landscape": "WPI-3.1 WPI-3.2",
+    "cnn_confusion": "NN-4.2",
+    "numpy_autoencoder": "FunML-3a FunML-3b FunML-3c FunML-3d",
+    "momentum_autoencoder": "CMU-4.1 CMU-4.2.1 CMU-4.2.2 CMU-4.3.1 CMU-4.3.2",
+    "dense_autoencoder": "WPI-4-T1 WPI-4-T2 WPI-4-T3 WPI-4-T4",
+    "convolutional_autoencoder": "NN-5.1 NN-5.2 NN-5.3 NN-5.4 NN-6 NN-6c",
+    "rnn": "",
+    "gradcam": "FunML-1a FunML-1b FunML-1c FunML-1d FunML-1e FunML-1f",
+    "contrastcam": "FunML-2a FunML-2b FunML-2c FunML-2d FunML-2e",
+    "rbm": "DGM-1",
+    "vae": "DGM-2",
+    "conv_vae": "DGM-3",
+    "gan": "DGM-4",
+}
 
 
 def tracked() -> list[Path]:
@@ -129,6 +154,22 @@ def test_source_is_in_order(path: Path) -> None:
     nbformat.validate(notebook)
     assert lint(notebook) == []
     assert all(re.match(r"[a-z][a-z0-9_-]*\Z", cell.id) for cell in notebook.cells)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
+def test_points_and_outline(path: Path) -> None:
+    """The points are those of the README, bonus apart; headings place every part of the course's outline."""
+    notebook = nbformat.read(path, as_version=4)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    headings = "\n".join(re.findall(r"^#.*$", text, re.M))
+    stated = re.findall(r"^## Question \d+: .+ \[(\d+) (bonus )?points?\]$", headings, re.M)
+    points, bonus = (sum(int(n) for n, extra in stated if bool(extra) == kind) for kind in (False, True))
+    placed = sum(cell.metadata.get("nbgrader", {}).get("points", 0) for cell in notebook.cells)
+    assert placed == points + bonus  # nothing stands above the first question
+    row = next(line for line in README.read_text("utf-8").split("\n") if f"| `{path.stem}` |" in line)
+    assert row.split(" | ")[3] == (f"{points} + {bonus}" if bonus else f"{points}")
+    missing = [part for part in OUTLINE[path.stem].split() if not re.search(rf"{re.escape(part)}(?![.\w])", headings)]
+    assert missing == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
