@@ -28,8 +28,8 @@ class _Commands(click.Group):
             if "+learner" not in version("dlcourse") or not (error.name or "").startswith("dlcourse"):
                 raise
             errors.print(
-                "This is the learners' part of dlcourse: it checks and prints notebooks. Grading and exporting need "
-                "the whole package, from a checkout of the course's repository.",
+                "This is the learners' part of dlcourse: it checks and prints notebooks. Grading, collecting and "
+                "exporting need the whole package, from a checkout of the course's repository.",
                 style="red",
             )
             ctx.exit(1)

@@ -49,8 +49,10 @@ print("LEFT", moved)
 """
 LOOK = """
 import os, pathlib, socket, sys
-found = [str(p) for place in ("/scratch", "/tmp", "/dev/shm") for p in pathlib.Path(place).rglob("*")
-         if not any(part.startswith(".") for part in p.parts)]
+home = pathlib.Path(check.__file__).parents[1]  # of the installed package, which may lie in /tmp itself
+seen = [p for place in ("/scratch", "/tmp", "/dev/shm") for p in pathlib.Path(place).rglob("*")
+        if not any(part.startswith(".") for part in p.parts)]
+found = [str(p) for p in seen if home not in (p, *p.parents) and p not in home.parents]
 found += [name for name in os.environ if name == "LEFT"] + [m for m in (np, check) if hasattr(m, "LEFT")]
 found += [name for name in sys.modules if name == "LEFT"]
 for family, address in ((socket.AF_UNIX, "\\0left"), (socket.AF_INET, ("127.0.0.1", 40404))):
