@@ -16,7 +16,7 @@ demo: setup  ## the sample class, graded in a scratch copy: scores, feedback, PD
 	$(BIN)/python scripts/demo.py
 
 test: setup  ## the test suite
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 build: setup  ## every assignment: source/ to release/, references recorded
 	$(BIN)/course build

@@ -25,13 +25,6 @@ def _learner_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DLCOURSE_CHECK", raising=False)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a file share a process and its fixtures; those of whole assignments go where there is room."""
-    for item in items:
-        if "assignment" not in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     """Small networks are slower with several threads, much slower where processes of tests share the processors."""
